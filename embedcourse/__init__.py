@@ -1,0 +1,1 @@
+"""embedcourse: reference implementations, checks and lessons on embedding spaces."""

@@ -1,0 +1,216 @@
+"""Answers in, verdict out. Pure: it calls the oracle and the known wrong ideas, never a learner's code."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from embedcourse.checks.answer import Answer, ask
+from embedcourse.checks.compare import Difference, alike, close, short, type_name
+from embedcourse.checks.task import Case, Misconception, Task
+
+__all__ = ["Verdict", "examine", "judge", "judge_cost"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check says of one task: passed or not, in which respect, which wrong idea, and the words for it.
+
+    `kind` is one of passed, missing, unwritten, raised, changed, type, shape, dtype, device, value, gradient, slow and
+    hungry.
+    """
+
+    task: str
+    points: int
+    kind: str
+    message: str
+    misconception: str | None = None
+    regime: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the task is solved."""
+        return self.kind == "passed"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for machines."""
+        return asdict(self) | {"passed": self.passed}
+
+
+def examine(task: Task, function: Callable, seed: int) -> Verdict:
+    """Ask a function everything that a task wants to know, in this process, and judge it."""
+    cases = task.cases(seed)
+    verdict = judge(task, cases, [ask(function, case, task.gradients) for case in cases])
+    if verdict.passed and task.at_size is not None:
+        case = task.large_case(seed)
+        return judge_cost(task, case, ask(function, case, measure=True))
+    return verdict
+
+
+def judge(task: Task, cases: list[Case], answers: list[Answer]) -> Verdict:
+    """Judge the answers on all cases: the first fault in the order of kinds, with the wrong idea behind it if known."""
+    expected = [ask(task.oracle, case, task.gradients) for case in cases]
+    faults = [fault(task, e, a) for e, a in zip(expected, answers, strict=True)]
+    if not any(faults):
+        return Verdict(task.id, task.points, "passed", task.why)
+    first = min((i for i, f in enumerate(faults) if f), key=lambda i: ORDER.index(faults[i].kind))
+    idea = recognise(task, cases, expected, answers, faults)
+    if idea is not None:
+        misconception, first = idea
+        words = f"{misconception.says}\n{example(task, cases[first], expected[first], answers[first], faults[first])}"
+        return Verdict(task.id, task.points, faults[first].kind, words, misconception.name, cases[first].regime)
+    words = f"{lead(faults[first])}\n{example(task, cases[first], expected[first], answers[first], faults[first])}"
+    return Verdict(task.id, task.points, faults[first].kind, words, None, cases[first].regime)
+
+
+def judge_cost(task: Task, case: Case, answer: Answer) -> Verdict:
+    """Judge what a call on the large input cost."""
+    limit = task.at_size
+    if answer.raised is not None:
+        words = f"It works on small inputs, but on {show_call(task, case)} it raised {answer.raised}."
+        return Verdict(task.id, task.points, "raised", words, None, case.regime)
+    if answer.seconds > limit.seconds:
+        words = (
+            f"Right, but too slow: {show_call(task, case)} took {answer.seconds:.1f} s; {limit.seconds:g} s is plenty. "
+            "Let torch loop for you: one operation on whole tensors instead of a Python loop."
+        )
+        return Verdict(task.id, task.points, "slow", words, None, case.regime)
+    if limit.largest_bytes is not None and answer.largest_bytes > limit.largest_bytes:
+        words = (
+            f"Right, but too hungry: on {show_call(task, case)} one tensor takes {answer.largest_bytes / 1e6:.0f} MB, "
+            f"and {limit.largest_bytes / 1e6:.0f} MB is plenty. Which large tensor can you do without?"
+        )
+        return Verdict(task.id, task.points, "hungry", words, None, case.regime)
+    return Verdict(task.id, task.points, "passed", task.why)
+
+
+ORDER = ("unwritten", "raised", "changed", "type", "shape", "dtype", "device", "value", "gradient")
+
+
+def fault(task: Task, expected: Answer, answer: Answer) -> Difference | None:
+    """The first fault of one answer, in the order in which a learner should hear of them."""
+    if answer.raised is not None and answer.raised.types[0] == "NotImplementedError":
+        return Difference("unwritten", "")
+    if expected.raised is not None:
+        return None if wanted_error(expected, answer) else Difference("raised", "")
+    if answer.raised is not None:
+        return Difference("raised", "")
+    if answer.changed:
+        return Difference("changed", "")
+    return task.compare(expected.value, answer.value) or slope_fault(expected, answer)
+
+
+def wanted_error(expected: Answer, answer: Answer) -> bool:
+    """Whether an error was due and came, of the right class or one below it."""
+    return answer.raised is not None and expected.raised.types[0] in answer.raised.types
+
+
+def slope_fault(expected: Answer, answer: Answer) -> Difference | None:
+    """The first gradient that is missing, not finite or wrong."""
+    for right, got in zip(expected.gradients, answer.gradients, strict=True):
+        if got is None:
+            return Difference("gradient", "no gradient reaches the input: is the value detached, or made by .item()?")
+        if not torch.isfinite(got).all():
+            return Difference("gradient", "the gradient is not finite")
+        if not close(right, got, rtol=1e-3, atol=1e-5):
+            return Difference("gradient", f"the gradient should be {show(right)}, yours is {show(got)}")
+    return None
+
+
+def recognise(
+    task: Task, cases: list[Case], expected: list[Answer], answers: list[Answer], faults: list[Difference | None]
+) -> tuple[Misconception, int] | None:
+    """The known wrong idea behind the answers, and a case that shows it.
+
+    An idea is recognised when, on every case on which it goes wrong, the answer is wrong in the same way.
+    Of several, the one that explains most cases.
+    """
+    best, most, shown_by = None, 0, 0
+    for idea in task.misconceptions:
+        wrong = [ask(idea.wrong, case, task.gradients) for case in cases]
+        astray = [i for i in range(len(cases)) if fault(task, expected[i], wrong[i])]
+        same = all(faults[i] and same_mistake(wrong[i], answers[i]) for i in astray)
+        if same and len(astray) > most:
+            best, most = idea, len(astray)
+            shown_by = min(astray, key=lambda i: size_of(cases[i].arguments))  # the smallest example teaches best
+    return None if best is None else (best, shown_by)
+
+
+def same_mistake(one: Answer, other: Answer) -> bool:
+    """Whether two answers are wrong in the same way."""
+    if one.raised is not None or other.raised is not None:
+        both = one.raised is not None and other.raised is not None
+        return both and one.raised.types[0] == other.raised.types[0]
+    slopes = zip(one.gradients, other.gradients, strict=True)
+    return (
+        one.changed == other.changed
+        and alike(one.value, other.value)
+        and all(alike(a, b, 1e-3, 1e-5) for a, b in slopes)
+    )
+
+
+def lead(difference: Difference) -> str:
+    """The first sentence of a refusal that no known wrong idea explains."""
+    return {
+        "unwritten": "Not written yet: replace the lines under YOUR CODE HERE.",
+        "raised": "It raised where it should not, or did not raise where it should.",
+        "changed": "It changes its own input. Work on a copy: whoever calls your function still needs theirs.",
+        "type": f"The wrong type: {difference.detail}.",
+        "shape": f"The wrong shape: {difference.detail}.",
+        "dtype": f"The wrong kind of number: {difference.detail}.",
+        "device": f"The wrong device: {difference.detail}.",
+        "value": "The right form, but a wrong value.",
+        "gradient": f"The values are right, the gradient is not: {difference.detail}.",
+    }[difference.kind]
+
+
+def example(task: Task, case: Case, expected: Answer, answer: Answer, difference: Difference) -> str:
+    """The input that shows the fault, what it should give and what it gave."""
+    call = f"For example ({case.regime}): {show_call(task, case)}"
+    should = f"should raise {expected.raised.types[0]}" if expected.raised else f"should be {show(expected.value)}"
+    if difference.kind == "unwritten":
+        return f"{call} {should}."
+    if difference.kind == "changed":
+        return f"{call} changed its argument number {answer.changed[0] + 1}."
+    if answer.raised is not None:
+        where = f", at the line: {answer.raised.line}" if answer.raised.line else ""
+        return f"{call} {should}, yours raised {answer.raised}{where}"
+    if difference.kind == "gradient":
+        return f"{call}."
+    return f"{call} {should}, yours gave {show(answer.value)}."
+
+
+def show_call(task: Task, case: Case) -> str:
+    """A call as a learner would type it, long arguments shortened."""
+    return f"{task.function}({', '.join(show(a) for a in case.arguments)})"
+
+
+def show(value: Any, most: int = 24) -> str:
+    """A value in few characters: small ones whole, large ones by their form."""
+    if isinstance(value, np.ndarray):
+        value = torch.as_tensor(value) if value.dtype.kind in "biuf" else value.tolist()
+    if isinstance(value, Tensor):
+        if value.numel() > most:
+            return f"<tensor of shape {tuple(value.shape)}, {short(value.dtype)}>"
+        if value.dim() == 0:
+            return f"tensor({show(value.item())})"
+        return f"tensor({show(value.tolist(), 10**6)})"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, tuple | list):
+        if len(value) > most:
+            return f"<{type_name(value)} of {len(value)}: {show(value[0])}, …>"
+        inside = ", ".join(show(item, most) for item in value)
+        return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' if len(value) == 1 else ''})"
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}…"
+
+
+def size_of(value: Any) -> int:
+    """How much there is to read in a value."""
+    if isinstance(value, tuple | list):
+        return sum(map(size_of, value))
+    return value.numel() if isinstance(value, Tensor) else len(repr(value)) // 4 + 1
