@@ -1,10 +1,10 @@
 """When two answers are the same, and in which respect they are not: type, shape, dtype, device, then value."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +21,8 @@ class Difference:
     detail: str
 
 
-class Comparator(Protocol):
-    """Says how an answer differs from the expected one, or None when it is right."""
-
-    def __call__(self, expected: Any, got: Any) -> Difference | None:
-        """Compare one answer."""
+#: Says how an answer differs from the expected one, or None when it is right.
+Comparator = Callable[[Any, Any], Difference | None]
 
 
 def type_name(value: Any) -> str:
