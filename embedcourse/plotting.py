@@ -130,7 +130,7 @@ class Scoreboard:
         self.columns = columns
         self.rows: dict[str, tuple[str, ...]] = {}
 
-    def add(self, method: str, *cells: str | float) -> "Scoreboard":
+    def add(self, method: str, *cells: str | int | float) -> "Scoreboard":
         """Add a row, or replace the row of that method. Numbers below 1,000 are shown to three decimals.
 
         Raises: ValueError where the cells do not fit the columns.
@@ -149,7 +149,7 @@ class Scoreboard:
         return self._repr_markdown_()
 
 
-def written(cell: str | float) -> str:
+def written(cell: str | int | float) -> str:
     """A number as it stands in a table."""
     if isinstance(cell, str):
         return cell

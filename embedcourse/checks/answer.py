@@ -59,7 +59,7 @@ class LargestTensor(TorchDispatchMode):
         """Run the operation and measure what it made."""
         out = func(*args, **(kwargs or {}))
         for made in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(made, Tensor) and made._base is None:  # a view costs nothing
+            if isinstance(made, Tensor):  # a view has the storage of what it looks at, so it adds nothing
                 self.bytes = max(self.bytes, made.untyped_storage().nbytes())
         return out
 
@@ -73,6 +73,9 @@ def ask(function: Callable, case: Case, gradients: tuple[int, ...] = (), *, meas
     for i in gradients:
         arguments[i].requires_grad_()
     watch = LargestTensor()
+    if measure:
+        with watch:  # torch loads what the watch needs at its first operation; that is not the learner's time
+            torch.zeros(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(case.seed)
         started = time.perf_counter()
@@ -83,10 +86,10 @@ def ask(function: Callable, case: Case, gradients: tuple[int, ...] = (), *, meas
             else:
                 value = function(*arguments)
             seconds = time.perf_counter() - started
-            slopes = slopes_of(value, [arguments[i] for i in gradients])
+            changed = tuple(i for i, a in enumerate(arguments) if not unchanged(case.arguments[i], a))
+            slopes = () if changed else slopes_of(value, [arguments[i] for i in gradients])
         except (Exception, SystemExit) as error:  # whatever a learner's code raises is an answer, and is reported
             return Answer(raised=Raised.of(error), seconds=time.perf_counter() - started)
-    changed = tuple(i for i, a in enumerate(arguments) if not unchanged(case.arguments[i], a))
     return Answer(value, None, slopes, changed, seconds, watch.bytes)
 
 

@@ -131,24 +131,25 @@ def recognise(
     best, most, shown_by = None, 0, 0
     for idea in task.misconceptions:
         wrong = [ask(idea.wrong, case, task.gradients) for case in cases]
-        astray = [i for i in range(len(cases)) if fault(task, expected[i], wrong[i])]
-        same = all(faults[i] and same_mistake(wrong[i], answers[i]) for i in astray)
+        found = [fault(task, e, w) for e, w in zip(expected, wrong, strict=True)]
+        astray = [i for i, f in enumerate(found) if f]
+        same = all(faults[i] and same_mistake(wrong[i], answers[i], found[i].kind) for i in astray)
         if same and len(astray) > most:
             best, most = idea, len(astray)
             shown_by = min(astray, key=lambda i: size_of(cases[i].arguments))  # the smallest example teaches best
     return None if best is None else (best, shown_by)
 
 
-def same_mistake(one: Answer, other: Answer) -> bool:
-    """Whether two answers are wrong in the same way."""
-    if one.raised is not None or other.raised is not None:
-        both = one.raised is not None and other.raised is not None
-        return both and one.raised.types[0] == other.raised.types[0]
-    slopes = zip(one.gradients, other.gradients, strict=True)
-    return (
-        one.changed == other.changed
-        and alike(one.value, other.value)
-        and all(alike(a, b, 1e-3, 1e-5) for a, b in slopes)
+def same_mistake(wrong: Answer, answer: Answer, kind: str) -> bool:
+    """Whether an answer is wrong in the same way as a known wrong one, whose fault is of a kind."""
+    if wrong.raised is not None or answer.raised is not None:
+        both = wrong.raised is not None and answer.raised is not None
+        return both and wrong.raised.types[0] == answer.raised.types[0]
+    if wrong.changed != answer.changed or not alike(wrong.value, answer.value):
+        return False
+    # Where the value is wrong already, its gradient tells nothing more.
+    return kind != "gradient" or all(
+        alike(*pair, 1e-3, 1e-5) for pair in zip(wrong.gradients, answer.gradients, strict=True)
     )
 
 

@@ -138,19 +138,6 @@ def test_the_judge_needs_no_learners_code(lengths):
     assert not judge(lengths, cases, answers[::-1]).passed
 
 
-def test_one_seed_one_input_and_other_seeds_others(lengths):
-    one, same, other = (lengths.cases(seed)[0].arguments[0] for seed in (1, 1, 2))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
-
-
-def test_a_random_function_is_asked_from_the_same_state(lengths):
-    case = lengths.cases(0)[0]
-    before = torch.random.get_rng_state()
-    assert torch.equal(ask(torch.rand_like, case).value, ask(torch.rand_like, case).value)
-    assert torch.equal(before, torch.random.get_rng_state())
-
-
 def test_values_are_shown_short():
     assert show(torch.tensor([1.0, 0.123456])) == "tensor([1, 0.1235])"
     assert show(torch.zeros(30, 2)) == "<tensor of shape (30, 2), float32>"

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from embedcourse import checks, progress
-from embedcourse.checks import CheckFailed, check, find_task, report, session
+from embedcourse.checks import CheckFailed, check, report, session
 
 TASK = checks.all_tasks()[0]
 
@@ -88,9 +88,3 @@ def test_outside_a_notebook_the_message_stands_on_standard_error():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert f"CheckFailed: {TASK.id}: not yet." in done.stderr
-
-
-def test_find_task_finds_every_task():
-    assert all(find_task(task.id) is task for task in checks.all_tasks())
-    with pytest.raises(ValueError, match="has no tasks"):
-        checks.chapter_tasks("knitting")
