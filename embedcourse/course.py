@@ -1,0 +1,81 @@
+"""This copy of the course on disk: its top folder, its chapters, and how to write a file that is whole or not there."""
+
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Chapter", "chapters", "find_chapter", "root", "write_whole"]
+
+FILE_NAME = re.compile(r"(?P<number>\d\d)_(?P<name>\w+)\.ipynb")
+
+
+@dataclass(frozen=True, order=True)
+class Chapter:
+    """A chapter of the course: its number and its name, such as 2 and "hamming"."""
+
+    number: int
+    name: str
+
+    @property
+    def stem(self) -> str:
+        """The name that all files of the chapter share: "02_hamming"."""
+        return f"{self.number:02d}_{self.name}"
+
+    @property
+    def title(self) -> str:
+        """The name as words: "Embedding spaces"."""
+        return self.name.replace("_", " ").capitalize()
+
+
+def root() -> Path:
+    """The folder that holds chapters/ and the package.
+
+    Raises: FileNotFoundError where the package was installed without the notebooks.
+    """
+    folder = Path(__file__).resolve().parent.parent
+    if not (folder / "chapters").is_dir():
+        raise FileNotFoundError(
+            "embedcourse was installed without its notebooks; clone the course and run `make setup` there"
+        )
+    return folder
+
+
+def chapters() -> tuple[Chapter, ...]:
+    """The chapters, in lesson order, as the files in chapters/ name them."""
+    found = [FILE_NAME.fullmatch(path.name) for path in (root() / "chapters").glob("*.ipynb")]
+    return tuple(sorted(Chapter(int(match["number"]), match["name"]) for match in found if match))
+
+
+def find_chapter(text: str | Path) -> Chapter:
+    """The chapter that a number, a name, a stem or a path of one of its files stands for.
+
+    "2", "02", "hamming", "02_hamming" and "exercises/02_hamming.ipynb" are the same chapter.
+
+    Raises: ValueError for an unknown chapter, listing the known ones.
+    """
+    word = Path(text).name.removesuffix(".ipynb")
+    known = chapters()
+    for chapter in known:
+        if word in (chapter.name, chapter.stem) or (word.isdecimal() and int(word) == chapter.number):
+            return chapter
+    listed = ", ".join(f"{chapter.number} {chapter.name}" for chapter in known) or "none"
+    raise ValueError(f"chapter: {str(text)!r} is no chapter of this course; the chapters are: {listed}")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file in one step: whoever reads it, or stops this process, finds the old bytes or all of the new ones.
+
+    Raises: OSError where the folder cannot be made or written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may keep the new name and lose the bytes
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
