@@ -1,5 +1,6 @@
 """This copy of the course on disk: its top folder, its chapters, and how to write a file that is whole or not there."""
 
+import json
 import os
 import re
 import secrets
@@ -25,8 +26,14 @@ class Chapter:
 
     @property
     def title(self) -> str:
-        """The name as words: "Embedding spaces"."""
-        return self.name.replace("_", " ").capitalize()
+        """The heading of the chapter's notebook, without its number; where it has none, the name as words.
+
+        Raises: OSError or ValueError where the notebook cannot be read.
+        """
+        notebook = json.loads((root() / "chapters" / f"{self.stem}.ipynb").read_text(encoding="utf-8"))
+        first = next(iter(notebook.get("cells", [])), {})
+        heading = re.match(r"# \d+ · (.+)", "".join(first.get("source", "")))
+        return heading[1] if heading else self.name.replace("_", " ").capitalize()
 
 
 def root() -> Path:

@@ -1,6 +1,7 @@
 """Chapters are found by all their names, and a file that is written in one step is never half there."""
 
 import importlib.util
+import json
 import os
 import stat
 from pathlib import Path
@@ -71,9 +72,21 @@ def test_an_unknown_chapter_is_answered_with_the_known_ones(small: Path, text: s
         course.find_chapter(text)
 
 
-def test_stem_and_title() -> None:
+def test_the_stem_is_number_and_name() -> None:
     assert Chapter(1, "embedding_spaces").stem == "01_embedding_spaces"
-    assert Chapter(1, "embedding_spaces").title == "Embedding spaces"
+
+
+@pytest.mark.parametrize(
+    ("source", "title"),
+    [
+        ("# 2 · Hamming distance\n\nText.", "Hamming distance"),
+        (["# 2 · In ", "lines\n", "x"], "In lines"),
+        ("x", "Hamming"),
+    ],
+)
+def test_the_title_is_the_notebooks_heading(small: Path, source: str | list[str], title: str) -> None:
+    (small / "chapters" / "02_hamming.ipynb").write_text(json.dumps({"cells": [{"source": source}]}))
+    assert Chapter(2, "hamming").title == title
 
 
 def test_write_whole_makes_folders_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -1,0 +1,155 @@
+"""The command line: what each command takes, what it prints, and how it ends.
+
+Exit codes: 0 done, 1 not passed or something FAILs, 2 wrong use or bad input, 130 stopped with Ctrl-C.
+"""
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from embedcourse import course
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="embedcourse",
+    help="Work through the course: open it, check exercises, see your progress, find out what is wrong.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+#: The base of typer's own errors, by way of a name that every version of typer exports.
+UsageError = typer.BadParameter.__base__
+
+Chapters = Annotated[list[str] | None, typer.Argument(help="Chapters, such as 2 or hamming; all when none is given.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and end the process with its exit code; a wrong use is told in one line."""
+    warnings.showwarning = lambda message, *_: complain(f"warning: {message}")
+    try:
+        code = app(args=arguments, prog_name="embedcourse", standalone_mode=False)
+    except UsageError as error:
+        complain(error.format_message())
+        code = 2
+    except (KeyboardInterrupt, typer.Abort):
+        complain("stopped")
+        code = 130
+    sys.exit(code or 0)
+
+
+def complain(text: str) -> None:
+    """Print one line on stderr."""
+    print(f"embedcourse: {' '.join(text.split())}", file=sys.stderr)
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Turn the errors that this package raises on bad input into one line and exit code 2."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        complain(str(error))
+        raise typer.Exit(2) from error
+
+
+@app.command()
+def start(chapters: Chapters = None) -> None:
+    """Copy the notebooks to my_work/, where you work. Nothing that is there is overwritten."""
+    from embedcourse.cli import workspace
+
+    with told_in_one_line():
+        print("\n".join(workspace.fill(chosen(chapters)).lines()))
+
+
+def chosen(names: list[str] | None) -> tuple[course.Chapter, ...]:
+    """The chapters that were named, all when none was."""
+    return tuple(course.find_chapter(name) for name in names) if names else course.chapters()
+
+
+@app.command()
+def reset(
+    notebooks: Annotated[list[str], typer.Argument(metavar="NOTEBOOK|CHAPTER...", help="What to start again.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Start notebooks of my_work/ again from the course's version. Your own version is kept beside it."""
+    from embedcourse.cli import workspace
+
+    with told_in_one_line():
+        files = [file for notebook in notebooks for file in workspace.resettable(notebook)]
+        if not yes and not sys.stdin.isatty():
+            raise ValueError("reset asks before it replaces a notebook, and nobody can answer here; say --yes")
+        for file in files:
+            if yes or typer.confirm(f"Start {workspace.shown(file)} again? Yours is kept beside it."):
+                print(workspace.restore(file))
+            else:
+                print(f"{workspace.shown(file)}: left as it is.")
+
+
+@app.command()
+def lab(
+    port: Annotated[int, typer.Option(envvar="PORT", min=1, max=65535, help="Port; the next when it is busy.")] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open a browser where there is a screen.")] = True,
+    chapter: Annotated[str, typer.Option(help="The chapter to open, such as 2 or hamming.")] = "1",
+) -> None:
+    """Fill my_work/ and open it in JupyterLab. Ctrl-C ends it."""
+    from embedcourse.cli import lab, workspace
+
+    with told_in_one_line():
+        opened = course.find_chapter(chapter)
+        print("\n".join(workspace.fill(course.chapters()).lines()))
+        lab.serve(opened, port, browser=browser and lab.has_screen())
+
+
+@app.command()
+def check(
+    notebooks: Annotated[list[str], typer.Argument(metavar="NOTEBOOK...", help="Notebooks, folders or chapters.")],
+    as_json: AsJson = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one cell may run.")] = 120,
+) -> None:
+    """Run notebooks and say which tasks pass and which idea is wrong. The notebooks are not changed."""
+    from embedcourse.cli import notebook_check
+
+    files, results = notebook_check.notebooks_in(notebooks), []
+    for file in files:
+        result = notebook_check.check_notebook(file, timeout)
+        results.append(result)
+        if result.error:
+            complain(f"{result.notebook}: {result.error}")
+        elif not as_json:
+            notebook_check.show(result)
+    if as_json:
+        print(json.dumps([result.as_dict() for result in results], indent=2, ensure_ascii=False))
+    raise typer.Exit(notebook_check.exit_code(results))
+
+
+@app.command()
+def progress(as_json: AsJson = False) -> None:
+    """Show which tasks you have passed, and what comes next."""
+    from embedcourse.cli import standing
+
+    with told_in_one_line():
+        now = standing.standing()
+        print(json.dumps(now.as_dict(), indent=2, ensure_ascii=False)) if as_json else standing.show(now)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Look at everything that the course needs, and say OK or FAIL and what to do."""
+    from embedcourse.cli import doctor
+
+    findings = []
+    for finding in doctor.examine():
+        findings.append(finding)
+        if not as_json:
+            print(finding.line(), flush=True)
+    if as_json:
+        print(json.dumps([finding.as_dict() for finding in findings], indent=2, ensure_ascii=False))
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
