@@ -225,11 +225,11 @@ def draw_batch_and_corpus(
 
 
 def draw_at_threshold(g: Generator) -> tuple[Tensor, Tensor]:
-    """Two rows of a corpus of whole numbers with an exact mean, and a batch with values that are that mean."""
+    """A corpus of whole numbers with an exact mean, and a batch with values that are that mean."""
     middle = torch.randint(-5, 6, (4,), generator=g).float()
     step = torch.randint(1, 4, (4,), generator=g).float()
     z = torch.stack([middle, middle + step, middle - 2 * step])
-    return z, torch.stack([middle - step, middle + step])
+    return z, torch.stack([middle - step, middle, middle, middle + step])
 
 
 def draw_one_sided(g: Generator, sign: int) -> tuple[Tensor, Tensor]:
@@ -258,7 +258,7 @@ BINARIZE = Task(
         Regime("all values positive", lambda g: draw_one_sided(g, 1)),
         Regime("all values negative", lambda g: draw_one_sided(g, -1)),
         Regime("double precision", lambda g: draw_batch_and_corpus(g, 3, 7, 4, torch.float64)),
-        Regime("384 dimensions", lambda g: draw_batch_and_corpus(g, 20, 50, 384)),
+        Regime("384 dimensions", lambda g: draw_batch_and_corpus(g, 5, 12, 384)),
     ),
     oracle=bits_by_loop,
     misconceptions=(
@@ -278,6 +278,11 @@ BINARIZE = Task(
             "one threshold for all dimensions",
             lambda z, corpus: z > corpus.mean(),
             "This is one threshold for all dimensions. Each dimension has a mean of its own: corpus.mean(0).",
+        ),
+        Misconception(
+            "median",
+            lambda z, corpus: z > corpus.median(0).values,
+            "The threshold is the median of each dimension here. A sensible one too, but the mean was asked for.",
         ),
         Misconception(
             "mean over the dimensions",
@@ -505,7 +510,7 @@ SEARCH = Task(
         Regime("the whole corpus as short list", lambda g: draw_search(g, 20, 16, 3, 20)),
         Regime("many ties", draw_with_ties),
         Regime("numbers that are zero", draw_with_zeros),
-        Regime("384 dimensions", lambda g: draw_search(g, 50, 384, 8, 20)),
+        Regime("384 dimensions", lambda g: draw_search(g, 24, 384, 4, 10)),
     ),
     oracle=search_by_loop,
     misconceptions=(

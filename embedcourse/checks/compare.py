@@ -80,7 +80,8 @@ class Close:
 
     def _exact(self, expected: Any, got: Any) -> Difference | None:
         if type(expected) is not type(got):
-            return Difference("type", f"expected a {type_name(expected)}, got a {type_name(got)}")
+            wanted = "None" if expected is None else f"a {type_name(expected)}"
+            return Difference("type", f"expected {wanted}, got a {type_name(got)}")
         return None if expected == got else Difference("value", "")
 
     def _sequences(self, expected: Any, got: Any) -> Difference | None:

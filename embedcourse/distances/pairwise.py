@@ -45,7 +45,7 @@ def cdist(
     """
     with torch.autocast(_check_rows(x, x if y is None else y), enabled=False):
         pairs = _pairs(x, x if y is None else y, metric, options)
-        rows = _check_chunk(chunk_size) or max(64, _BLOCK // max(1, len(pairs.y)))
+        rows = _check_chunk(chunk_size) or _rows_for(len(pairs.y))
         return torch.cat([pairs.block(block, pairs.y) for block in pairs.x.split(rows)])
 
 
@@ -84,8 +84,12 @@ def nearest(
         return Neighbours(*(torch.cat(part) for part in zip(*found, strict=True)))
 
 
-_BLOCK = 2**20  # entries of a block of results: 8 MB of float64, small beside the rows and large enough for a product
-_TILE = (512, 4096)  # rows of x, rows of y
+_TILE = (512, 4096)  # rows of x, rows of y: 16 MB of float64
+
+
+def _rows_for(m: int) -> int:
+    """Rows of x in a block: 8 MB of float64, but 512 rows if 128 MB hold them, as every block prepares all of y."""
+    return max(64, 2**20 // max(1, m), min(512, 2**24 // max(1, m)))
 
 
 class _Pairs(NamedTuple):
@@ -118,6 +122,8 @@ def _hamming(x: Tensor, y: Tensor, *, normalize: bool = False) -> _Pairs:
     if x.dtype == y.dtype == torch.bool:
         # Zeros and ones are exact in every float format, and so are the sums of their products.
         x, y, count = x.float(), y.float(), _count_unequal_bits
+    elif _exact_in_float64(x) and _exact_in_float64(y):
+        x, y, count = x.detach().to(_wide(x)), y.detach().to(_wide(x)), _count_nonzero_differences
     else:
         (x, y), count = comparable(x, y), _count_unequal
     return _Pairs(x, y, lambda a, b: count(a, b).to(dtype) / d if normalize else count(a, b))
@@ -135,8 +141,20 @@ def _count_unequal_bits(x: Tensor, y: Tensor) -> Tensor:
     return (x.sum(1, keepdim=True) + y.sum(1) - 2 * (x @ y.T)).long()
 
 
+def _exact_in_float64(x: Tensor) -> bool:
+    """Whether x's differences as float64 are 0 for equal values alone: ∞ − ∞ is not, nor are integers from 2⁵³ on."""
+    if x.device.type == "mps":  # no float64 there
+        return False
+    exact = x.isfinite() if x.is_floating_point() else (x.long() > -(2**53)) & (x.long() < 2**53)
+    return bool(exact.all())
+
+
+def _count_nonzero_differences(x: Tensor, y: Tensor) -> Tensor:
+    return torch.cdist(x, y, p=0.0).round().long()
+
+
 def _count_unequal(x: Tensor, y: Tensor) -> Tensor:
-    """Position after position, so that no n × m × d comparison is held."""
+    """Position after position, for values that cannot be subtracted; no n × m × d comparison is held."""
     count = torch.zeros(len(x), len(y), dtype=torch.int32, device=x.device)
     for column, other in zip(x.T.contiguous(), y.T.contiguous(), strict=True):
         count += column[:, None] != other

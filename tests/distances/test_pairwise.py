@@ -250,6 +250,13 @@ def test_integers_keep_every_digit(device):
     assert cdist(x, metric="hamming").tolist() == [[0, 2], [2, 0]]
 
 
+def test_hamming_compares_what_cannot_be_subtracted(device):
+    x = torch.tensor([[math.inf, 1, math.nan], [math.inf, 2, 0], [-math.inf, 1, 0]], device=device)
+    assert cdist(x, metric="hamming").tolist() == [[1, 2, 2], [2, 0, 2], [2, 2, 0]]
+    lowest = torch.tensor([[-(2**63)], [-(2**63) + 1]], device=device)
+    assert cdist(lowest, metric="hamming").tolist() == [[0, 1], [1, 0]]
+
+
 def test_bytes_do_not_wrap(device):
     x = torch.tensor([[3], [5]], dtype=torch.uint8, device=device)
     assert cdist(x).tolist() == [[0, 2], [2, 0]]

@@ -1,0 +1,219 @@
+"""Encoders of pictures: a small residual network in one file, and the way to a large one that others trained.
+
+Both map pictures to embeddings, z = f(x): n pictures in, n rows of d numbers out.
+"""
+
+import os
+import urllib.error
+import urllib.request
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from embedcourse.data.sentences import no_loading_bar
+
+__all__ = ["PretrainedResNet", "SmallResNet", "load_image_encoder", "train_on_labels"]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions whose result is added to the block's own input (He et al. 2016, figure 2)."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels_out)
+        self.shortcut = nn.Identity()
+        if stride != 1 or channels_in != channels_out:  # the sum needs equal shapes: option B of section 3.3
+            self.shortcut = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
+        """What the convolutions add, plus what came in: Eq. 1 of He et al. 2016."""
+        residual = F.relu(self.norm1(self.conv1(x)))  # (n, c2, h2, w2)
+        residual = self.norm2(self.conv2(residual))  # (n, c2, h2, w2)
+        return F.relu(residual + self.shortcut(x))  # (n, c2, h2, w2)
+
+
+class SmallResNet(nn.Module):
+    """A residual network small enough to train on a laptop in seconds: pictures in, embeddings out.
+
+    Three blocks, each of the later two with half the height and width and twice the channels, then the mean over all
+    places and one linear layer. The mean makes it take pictures of any height and width.
+    The paper's networks for small pictures stack more blocks of the same kind.
+    Source: He et al. 2016, "Deep Residual Learning for Image Recognition", section 4.2.
+    """
+
+    def __init__(self, embedding_dim: int = 32, width: int = 16, channels: int = 1) -> None:
+        super().__init__()
+        for name, size in {"embedding_dim": embedding_dim, "width": width, "channels": channels}.items():
+            if size < 1:
+                raise ValueError(f"{name}: expected at least 1, got {size}")
+        self.channels = channels
+        self.stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        self.blocks = nn.Sequential(
+            ResidualBlock(width, width, stride=1),
+            ResidualBlock(width, 2 * width, stride=2),
+            ResidualBlock(2 * width, 4 * width, stride=2),
+        )
+        self.head = nn.Linear(4 * width, embedding_dim)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """The embedding of each picture, with a gradient.
+
+        Raises: ValueError for what is no batch of pictures with the right number of channels.
+        """
+        if x.dim() != 4 or x.shape[1] != self.channels:
+            raise ValueError(f"x: expected pictures of shape (n, {self.channels}, h, w), got {tuple(x.shape)}")
+        x = F.relu(self.norm(self.stem(x)))  # (n, width, h, w)
+        x = self.blocks(x)  # (n, 4·width, h/4, w/4), sizes rounded up
+        x = x.mean(dim=(2, 3))  # (n, 4·width)
+        return self.head(x)  # (n, embedding_dim)
+
+    def embed(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """The embedding of each picture in evaluation mode, without a gradient; the mode is put back afterwards."""
+        return embed_in_evaluation_mode(self, x)
+
+
+def embed_in_evaluation_mode(encoder: nn.Module, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+    """What an encoder makes of pictures when it neither learns nor updates the statistics of its normalisation."""
+    was_training = encoder.training
+    encoder.eval()
+    try:
+        with torch.no_grad():
+            return encoder(x)
+    finally:
+        encoder.train(was_training)
+
+
+def train_on_labels(
+    encoder: nn.Module, x: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"], *, epochs: int = 6, seed: int = 0
+) -> nn.Module:
+    """Train an encoder, in place, so that one linear layer can tell the classes apart in its space; return it.
+
+    Cross-entropy, AdamW, one cycle of the learning rate up to 0.02, batches of 64 in an order that the seed decides.
+    The linear layer has no bias and is thrown away: what stays is the space. torch's own generator is left alone.
+
+    Raises: ValueError for labels that do not fit the pictures, for negative labels, or for less than one epoch.
+    Source: Goodfellow, Bengio and Courville 2016, "Deep Learning", sections 6.2.2 and 8.1.3; Smith 2018 for the cycle.
+    """
+    check_training(x, labels, epochs)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        width = encoder.embed(x[:1]).shape[1]
+        classifier = nn.Linear(width, int(labels.max()) + 1, bias=False).to(x.device)
+        parameters = [*encoder.parameters(), *classifier.parameters()]
+        optimizer = torch.optim.AdamW(parameters)
+        steps = epochs * -(-len(x) // BATCH)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.02, total_steps=steps)
+        encoder.train()
+        for _ in range(epochs):
+            for batch in torch.randperm(len(x)).split(BATCH):
+                loss = F.cross_entropy(classifier(encoder(x[batch])), labels[batch])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+    return encoder.eval()
+
+
+#: Pictures a step of training.
+BATCH = 64
+
+
+def check_training(x: Tensor, labels: Tensor, epochs: int) -> None:
+    """Refuse what cannot be trained on, by name."""
+    if labels.shape != (len(x),) or len(x) < 2:
+        raise ValueError(f"labels: expected one a picture, for two or more pictures; got {tuple(labels.shape)}")
+    if labels.min() < 0:
+        raise ValueError(f"labels: expected class numbers from 0 on, got {int(labels.min())}")
+    if epochs < 1:
+        raise ValueError(f"epochs: expected at least 1, got {epochs}")
+
+
+class PretrainedResNet(nn.Module):
+    """A vision ResNet of transformers in the form of `SmallResNet`: pictures (n, c, h, w) in, embeddings (n, d) out.
+
+    Pictures have values in [0, 1]; the colour statistics with which such networks are trained are taken off here.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.channels = network.config.num_channels
+        mean, std = IMAGENET_COLOURS if self.channels == 3 else ([0.5] * self.channels, [0.5] * self.channels)
+        self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).reshape(1, -1, 1, 1), persistent=False)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """The last feature map, averaged over all places; a grey picture is repeated over the colour channels.
+
+        Raises: ValueError for what is no batch of pictures with the right number of channels.
+        """
+        if x.dim() != 4 or x.shape[1] not in (1, self.channels):
+            raise ValueError(f"x: expected pictures of shape (n, 1 or {self.channels}, h, w), got {tuple(x.shape)}")
+        x = (x - self.mean) / self.std  # (n, channels, h, w)
+        return self.network(x).pooler_output.flatten(1)  # (n, d)
+
+    def embed(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """The embedding of each picture in evaluation mode, without a gradient."""
+        return embed_in_evaluation_mode(self, x)
+
+
+#: Mean and standard deviation of red, green and blue over ImageNet, as torchvision and transformers subtract them.
+IMAGENET_COLOURS = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+
+def load_image_encoder(name: str | os.PathLike, *, fallback: nn.Module) -> nn.Module:
+    """A pretrained ResNet from a folder, from transformers' cache, or from the network; else the fallback.
+
+    `name` is a folder or a model's name on the Hugging Face hub, such as "microsoft/resnet-18". Where the weights
+    cannot be had, one printed sentence says what is missing, and the fallback is returned. Only safetensors are read.
+
+    Raises: TypeError when `fallback` is no module; ValueError when `name` is a model of another kind than ResNet.
+    Source: He et al. 2016, "Deep Residual Learning for Image Recognition", section 4.1; weights by whoever made them.
+    """
+    if not isinstance(fallback, nn.Module):
+        raise TypeError(f"fallback: expected a torch module such as SmallResNet(), got {fallback!r}")
+    folder = isinstance(name, os.PathLike) or name.startswith((".", "~", os.sep))
+    for online in (False, True):  # the disk first: what lies there needs no network
+        if online and (folder or not hub_answers()):
+            break
+        try:
+            return pretrained_resnet(name, online)
+        except OSError:  # what transformers raises when a file cannot be had
+            continue
+    print(
+        f"The weights of {os.fspath(name)!r} are not on this disk and cannot be fetched: the fallback is used instead."
+    )
+    return fallback
+
+
+def pretrained_resnet(name: str | os.PathLike, online: bool) -> PretrainedResNet:
+    """The ResNet of that name, ready to embed; OSError where a file of it is out of reach."""
+    from transformers import AutoConfig, ResNetModel
+
+    config = AutoConfig.from_pretrained(name, local_files_only=not online)
+    if config.model_type != "resnet":
+        raise ValueError(f"name: {os.fspath(name)!r} is a model of the kind {config.model_type!r}, expected 'resnet'")
+    with no_loading_bar():
+        network = ResNetModel.from_pretrained(name, config=config, use_safetensors=True, local_files_only=not online)
+    return PretrainedResNet(network).eval()
+
+
+def hub_answers(seconds: float = 3.0) -> bool:
+    """Whether the model hub is allowed and answers soon; transformers itself would retry for half a minute."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        urllib.request.urlopen(urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=seconds).close()
+    except urllib.error.HTTPError:
+        return True  # it answers, if only to refuse this question
+    except OSError:
+        return False
+    return True
