@@ -116,7 +116,7 @@ def test_marking_twice_is_marking_once():
 
 @pytest.mark.parametrize("source", ["### BEGIN SOLUTION\n1\n### END SOLUTION", SOLVED.replace(TASK.id, "no.such")])
 def test_a_solution_without_its_check_is_refused(source):
-    with pytest.raises(ValueError, match="expected one check of a task"):
+    with pytest.raises(ValueError, match="ends with one check of a task of"):
         authoring.mark_tasks(new_notebook(cells=[new_code_cell(source)]), CHAPTER.name)
 
 

@@ -29,8 +29,7 @@ def shown(path: Path) -> str:
 
 @dataclass
 class Filled:
-    """What `fill` did: the files it made, those it renewed because nobody had touched them, those that were there, and
-    those of the latter of which the course has a newer version."""
+    """What `fill` did: files made, renewed because nobody had touched them, kept, and of these the outdated ones."""
 
     made: list[Path] = field(default_factory=list)
     renewed: list[Path] = field(default_factory=list)

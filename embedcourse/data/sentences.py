@@ -127,5 +127,5 @@ def embed(texts: Sequence[str], *, normalize: bool = True) -> Float[Tensor, "n 3
     if len(texts) == 0:
         raise ValueError("texts: expected at least one, got none")
     model = minilm() if normalize else pooled_minilm()
-    found = model.encode(list(texts), batch_size=128, convert_to_tensor=True, show_progress_bar=False)
+    found = model.encode(list(texts), batch_size=32, convert_to_tensor=True, show_progress_bar=False)
     return found.clone()  # encode returns an inference tensor, which autograd refuses; its copy is an ordinary one

@@ -25,7 +25,7 @@ def hamming(
 
     Range: int64 counts in 0…d; fractions in [0, 1] in torch's default float.
     Raises: TypeError for a word against a tensor, ValueError for unequal lengths or no features.
-    Source: Hamming (1950), "Error detecting and error correcting codes", section 4.
+    Source: Hamming (1950), "Error detecting and error correcting codes", section 5.
     """
     if isinstance(x, str) or isinstance(y, str):
         return _hamming_words(x, y, normalize)
@@ -71,6 +71,7 @@ def pack_bits(bits: Bool[Tensor, "*batch d"]) -> UInt8[Tensor, "*batch bytes"]:
     The first bit is the highest of its byte and the last byte is filled with zeros, as `numpy.packbits` does.
 
     Raises: TypeError for other than a bool tensor, ValueError for no features.
+    Source: the bit order of `numpy.packbits`.
     """
     check_tensor(bits, "bits")
     if bits.dtype != torch.bool:
@@ -84,6 +85,7 @@ def unpack_bits(packed: UInt8[Tensor, "*batch bytes"]) -> Bool[Tensor, "*batch b
     """The bits of packed codes, eight a byte: the inverse of `pack_bits` when d is a multiple of eight.
 
     Raises: TypeError for other than a uint8 tensor, ValueError for no features.
+    Source: the bit order of `numpy.unpackbits`.
     """
     check_packed(packed, "packed")
     return ((packed[..., None] >> _shifts(packed)) & 1).bool().flatten(-2)
