@@ -155,9 +155,7 @@ def write(notebook: NotebookNode, path: Path) -> bool:
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
-    part = path.with_suffix(".tmp")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    course.write_whole(path, text.encode())
     return True
 
 
@@ -182,8 +180,7 @@ def note_seconds(chapter: course.Chapter, seconds: float) -> None:
     path = course.root() / "benchmarks" / "results" / "chapters.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     results[chapter.stem] = {"seconds": round(seconds, 1), "cpu_cores": os.cpu_count()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
+    course.write_whole(path, (json.dumps(dict(sorted(results.items())), indent=1) + "\n").encode())
 
 
 def make_exercise(chapter: course.Chapter) -> None:

@@ -45,9 +45,9 @@ def test_ids_depend_on_the_text_alone():
 
 def test_what_editors_and_machines_leave_behind_is_dropped():
     cell = new_code_cell("1", metadata={"tags": ["x"], "scrolled": True, "execution": {"iopub.status.busy": "now"}})
-    notebook = new_notebook(
-        cells=[cell], metadata={"language_info": {"version": "3.99"}, "widgets": {}, "jupytext": {}}
-    )
+    language = {"name": "python", "version": "3.99"}
+    left = {"language_info": language, "widgets": {}, "jupytext": {}}
+    notebook = new_notebook(cells=[cell], metadata=left)
     made = authoring.normalise(notebook, "hamming")
     assert made.cells[0].metadata == {"tags": ["x"]}
     assert set(made.metadata) == {"embedcourse", "kernelspec", "language_info"}
