@@ -31,6 +31,8 @@ CHECK_CALL = re.compile(r"^check\(\s*\"(?P<id>[\w.]+)\",\s*(?P<function>\w+)\s*\
 LIVE_WIDGET = "application/vnd.jupyter.widget-view+json"
 #: What may stay in a cell's metadata; the rest is what editors leave behind.
 KEPT = ("nbgrader", "tags", "editable", "deletable")
+#: Jupyter Book's tag for a cell whose code is folded: it draws a picture and teaches nothing else.
+HIDE_INPUT = "hide-input"
 
 
 def normalise(notebook: NotebookNode, chapter: str) -> NotebookNode:
@@ -50,6 +52,8 @@ def normalise(notebook: NotebookNode, chapter: str) -> NotebookNode:
     seen: Counter[str] = Counter()
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({k: cell.metadata[k] for k in KEPT if k in cell.metadata})
+        if HIDE_INPUT in cell.metadata.get("tags", ()):
+            cell.metadata["jupyter"] = nbformat.from_dict({"source_hidden": True})
         cell.source = cell.source.strip("\n")
         cell.id = cell_id(cell, seen)
         if cell.cell_type == "code":

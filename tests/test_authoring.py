@@ -55,6 +55,13 @@ def test_what_editors_and_machines_leave_behind_is_dropped():
     assert made.metadata.embedcourse.chapter == "hamming"
 
 
+def test_the_code_of_a_drawing_is_folded():
+    cells = [new_code_cell("1", metadata={"tags": ["hide-input"]}), new_code_cell("2")]
+    made = authoring.normalise(new_notebook(cells=cells), "hamming")
+    assert made.cells[0].metadata == {"tags": ["hide-input"], "jupyter": {"source_hidden": True}}
+    assert made.cells[1].metadata == {}
+
+
 def test_printed_pieces_are_joined_and_live_widgets_leave_their_picture():
     data = {"image/png": "aGk=", "text/plain": "x", authoring.LIVE_WIDGET: {"model_id": "1"}}
     made = authoring.normalise(with_outputs(stream("a"), stream("b"), new_output("display_data", data=data)), "hamming")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from embedcourse.checks.answer import Answer, ask
 from embedcourse.checks.compare import Difference, alike, close, short, type_name
 from embedcourse.checks.task import Case, Misconception, Task
 
-__all__ = ["Verdict", "examine", "judge", "judge_cost"]
+__all__ = ["Exam", "Verdict", "exam_of", "examine", "judge", "judge_cost"]
 
 
 @dataclass(frozen=True)
@@ -40,30 +41,71 @@ class Verdict:
         return asdict(self) | {"passed": self.passed}
 
 
+@dataclass(frozen=True)
+class Exam:
+    """A task with one seed: its inputs, what is right on them, and what each known wrong idea answers.
+
+    All who sit the same exam are judged by the same answers, so each is asked for once and kept.
+    """
+
+    task: Task
+    seed: int
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """One fresh input a regime."""
+        return self.task.cases(self.seed)
+
+    @cached_property
+    def expected(self) -> list[Answer]:
+        """The oracle's answer on each case."""
+        return self.ask_all(self.task.oracle)
+
+    @cached_property
+    def wrong(self) -> list[tuple[Misconception, list[Answer], list[Difference | None]]]:
+        """Each known wrong idea with its answer on each case, and what is wrong with that answer."""
+        asked = [(idea, self.ask_all(idea.wrong)) for idea in self.task.misconceptions]
+        return [(idea, answers, self.faults(answers)) for idea, answers in asked]
+
+    def ask_all(self, function: Callable) -> list[Answer]:
+        """What a function answers on each case."""
+        return [ask(function, case, self.task.gradients) for case in self.cases]
+
+    def faults(self, answers: list[Answer]) -> list[Difference | None]:
+        """The first fault of each answer."""
+        return [fault(self.task, e, a) for e, a in zip(self.expected, answers, strict=True)]
+
+
+@lru_cache(maxsize=64)
+def exam_of(task: Task, seed: int) -> Exam:
+    """The exam of a task and a seed; the latest ones are kept, so that a class is judged by one set of answers."""
+    return Exam(task, seed)
+
+
 def examine(task: Task, function: Callable, seed: int) -> Verdict:
     """Ask a function everything that a task wants to know, in this process, and judge it."""
-    cases = task.cases(seed)
-    verdict = judge(task, cases, [ask(function, case, task.gradients) for case in cases])
+    exam = exam_of(task, seed)
+    verdict = judge(exam, exam.ask_all(function))
     if verdict.passed and task.at_size is not None:
         case = task.large_case(seed)
         return judge_cost(task, case, ask(function, case, measure=True))
     return verdict
 
 
-def judge(task: Task, cases: list[Case], answers: list[Answer]) -> Verdict:
+def judge(exam: Exam, answers: list[Answer]) -> Verdict:
     """Judge the answers on all cases: the first fault in the order of kinds, with the wrong idea behind it if known."""
-    expected = [ask(task.oracle, case, task.gradients) for case in cases]
-    faults = [fault(task, e, a) for e, a in zip(expected, answers, strict=True)]
+    task, faults = exam.task, exam.faults(answers)
     if not any(faults):
         return Verdict(task.id, task.points, "passed", task.why)
     first = min((i for i, f in enumerate(faults) if f), key=lambda i: ORDER.index(faults[i].kind))
-    idea = recognise(task, cases, expected, answers, faults)
+    name, words = None, lead(faults[first])
+    idea = recognise(exam, answers, faults)
     if idea is not None:
         misconception, first = idea
-        words = f"{misconception.says}\n{example(task, cases[first], expected[first], answers[first], faults[first])}"
-        return Verdict(task.id, task.points, faults[first].kind, words, misconception.name, cases[first].regime)
-    words = f"{lead(faults[first])}\n{example(task, cases[first], expected[first], answers[first], faults[first])}"
-    return Verdict(task.id, task.points, faults[first].kind, words, None, cases[first].regime)
+        name, words = misconception.name, misconception.says
+    case = exam.cases[first]
+    shown = example(task, case, exam.expected[first], answers[first], faults[first])
+    return Verdict(task.id, task.points, faults[first].kind, f"{words}\n{shown}", name, case.regime)
 
 
 def judge_cost(task: Task, case: Case, answer: Answer) -> Verdict:
@@ -120,23 +162,19 @@ def slope_fault(expected: Answer, answer: Answer) -> Difference | None:
     return None
 
 
-def recognise(
-    task: Task, cases: list[Case], expected: list[Answer], answers: list[Answer], faults: list[Difference | None]
-) -> tuple[Misconception, int] | None:
+def recognise(exam: Exam, answers: list[Answer], faults: list[Difference | None]) -> tuple[Misconception, int] | None:
     """The known wrong idea behind the answers, and a case that shows it.
 
     An idea is recognised when, on every case on which it goes wrong, the answer is wrong in the same way.
     Of several, the one that explains most cases.
     """
     best, most, shown_by = None, 0, 0
-    for idea in task.misconceptions:
-        wrong = [ask(idea.wrong, case, task.gradients) for case in cases]
-        found = [fault(task, e, w) for e, w in zip(expected, wrong, strict=True)]
+    for idea, wrong, found in exam.wrong:
         astray = [i for i, f in enumerate(found) if f]
         same = all(faults[i] and same_mistake(wrong[i], answers[i], found[i].kind) for i in astray)
         if same and len(astray) > most:
             best, most = idea, len(astray)
-            shown_by = min(astray, key=lambda i: size_of(cases[i].arguments))  # the smallest example teaches best
+            shown_by = min(astray, key=lambda i: size_of(exam.cases[i].arguments))  # the smallest example teaches best
     return None if best is None else (best, shown_by)
 
 

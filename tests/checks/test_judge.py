@@ -2,13 +2,14 @@
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from embedcourse.checks.answer import ask
-from embedcourse.checks.judge import examine, judge, show
+from embedcourse.checks.judge import exam_of, examine, judge, show
 
 from .conftest import guarded
 
@@ -132,10 +133,20 @@ def test_an_error_of_a_class_below_the_wanted_one_will_do(lengths):
 
 
 def test_the_judge_needs_no_learners_code(lengths):
-    cases = lengths.cases(seed=4)
-    answers = [ask(right, case, lengths.gradients) for case in cases]
-    assert judge(lengths, cases, answers).passed
-    assert not judge(lengths, cases, answers[::-1]).passed
+    exam = exam_of(lengths, seed=4)
+    answers = [ask(right, case, lengths.gradients) for case in lengths.cases(seed=4)]
+    assert judge(exam, answers).passed
+    assert not judge(exam, answers[::-1]).passed
+
+
+def test_the_oracle_and_the_wrong_ideas_are_asked_once_an_exam(lengths):
+    asked = []
+    task = replace(lengths, oracle=lambda x: asked.append(x) or lengths.oracle(x))
+    for _ in range(3):
+        examine(task, lambda x: x, seed=6)
+    assert len(asked) == len(task.regimes)
+    examine(task, lambda x: x, seed=7)
+    assert len(asked) == 2 * len(task.regimes)
 
 
 def test_values_are_shown_short():
