@@ -78,7 +78,7 @@ gpu-check: setup
 	  echo "There is no GPU that torch can use here, so nothing was checked." >&2; exit 1; }
 	@echo "Running the tests that take a device, on the GPU (2 minutes)"
 	@$(BIN)/python -c 'import torch; print(torch.cuda.get_device_name(), "with torch", torch.__version__)'
-	@$(BIN)/python -m pytest -v -k cuda tests
+	@$(BIN)/python -m pytest -q -k cuda --table tests
 
 clean:
 	rm -rf $(VENV) $(NEWEST) *.egg-info build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

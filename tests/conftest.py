@@ -7,6 +7,8 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+import rich
+import rich.table
 
 import tests.annotations  # noqa: F401  the hook below looks it up by name
 
@@ -20,6 +22,25 @@ import torch  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One more option, for `make gpu-check`."""
+    parser.addoption("--table", action="store_true", help="end with a table: a row a file, passed, failed, seconds")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The table of --table."""
+    if not config.getoption("--table"):
+        return
+    reports = [r for kind in ("passed", "failed", "error") for r in terminalreporter.stats.get(kind, [])]
+    table = rich.table.Table("file", "passed", "failed", "seconds")
+    for file in sorted({r.location[0] for r in reports}):
+        own = [r for r in reports if r.location[0] == file]
+        passed = sum(r.passed for r in own)
+        table.add_row(file, str(passed), str(len(own) - passed), f"{sum(r.duration for r in own):.1f}")
+    terminalreporter.ensure_newline()
+    rich.print(table)
 
 
 @pytest.fixture(params=DEVICES)

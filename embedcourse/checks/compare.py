@@ -27,8 +27,16 @@ Comparator = Callable[[Any, Any], Difference | None]
 
 def type_name(value: Any) -> str:
     """The type as a learner would say it."""
-    names = {Tensor: "tensor", np.ndarray: "NumPy array", type(None): "None (is a return missing?)"}
+    names = {Tensor: "tensor", np.ndarray: "NumPy array"}
     return names.get(type(value), type(value).__name__)
+
+
+def of_a_type(value: Any) -> str:
+    """The type with its article: a tensor, an int."""
+    if value is None:
+        return "None (is a return missing?)"
+    name = type_name(value)
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,11 @@ class Close:
             return self._mappings(expected, got)
         if isinstance(expected, tuple | list):
             return self._sequences(expected, got)
-        raise TypeError(f"an oracle returned a {type_name(expected)}, which no comparison is defined for")
+        raise TypeError(f"an oracle returned {of_a_type(expected)}, which no comparison is defined for")
 
     def _tensors(self, expected: Tensor, got: Any) -> Difference | None:
         if not isinstance(got, Tensor):
-            return Difference("type", f"expected a tensor, got a {type_name(got)}")
+            return Difference("type", f"expected a tensor, got {of_a_type(got)}")
         if expected.shape != got.shape:
             return Difference("shape", f"expected shape {tuple(expected.shape)}, got {tuple(got.shape)}")
         if expected.is_floating_point() != got.is_floating_point() or (self.dtype and expected.dtype != got.dtype):
@@ -72,7 +80,7 @@ class Close:
     def _numbers(self, expected: Real, got: Any) -> Difference | None:
         if isinstance(got, bool | np.bool_) or not isinstance(got, Real):
             hint = "; .item() makes a number of a tensor with one element" if isinstance(got, Tensor) else ""
-            return Difference("type", f"expected a number, got a {type_name(got)}{hint}")
+            return Difference("type", f"expected a number, got {of_a_type(got)}{hint}")
         if isinstance(expected, Integral) and not isinstance(got, Integral):
             return Difference("dtype", f"expected a whole number (int), got the {type_name(got)} {got}")
         same = math.isclose(expected, got, rel_tol=self.rtol, abs_tol=self.atol)
@@ -80,20 +88,20 @@ class Close:
 
     def _exact(self, expected: Any, got: Any) -> Difference | None:
         if type(expected) is not type(got):
-            wanted = "None" if expected is None else f"a {type_name(expected)}"
-            return Difference("type", f"expected {wanted}, got a {type_name(got)}")
+            wanted = "None" if expected is None else of_a_type(expected)
+            return Difference("type", f"expected {wanted}, got {of_a_type(got)}")
         return None if expected == got else Difference("value", "")
 
     def _sequences(self, expected: Any, got: Any) -> Difference | None:
         if not isinstance(got, tuple | list):
-            return Difference("type", f"expected a {type_name(expected)}, got a {type_name(got)}")
+            return Difference("type", f"expected {of_a_type(expected)}, got {of_a_type(got)}")
         if len(expected) != len(got):
             return Difference("shape", f"expected {len(expected)} items, got {len(got)}")
         return next((d for d in map(self, expected, got) if d is not None), None)
 
     def _mappings(self, expected: Mapping, got: Any) -> Difference | None:
         if not isinstance(got, Mapping):
-            return Difference("type", f"expected a {type_name(expected)}, got a {type_name(got)}")
+            return Difference("type", f"expected {of_a_type(expected)}, got {of_a_type(got)}")
         if expected.keys() != got.keys():
             return Difference("shape", f"expected the keys {sorted(expected)}, got {sorted(got, key=str)}")
         return next((d for key in expected if (d := self(expected[key], got[key])) is not None), None)

@@ -86,3 +86,13 @@ def test_alike_looks_through_types_but_not_shapes():
     assert not alike(None, 0)
     assert not alike([1, [2, 3]], [1, 2])
     assert not alike("a", "b")
+
+
+def test_types_are_named_with_their_article():
+    says = [Close()(torch.zeros(2), got).detail for got in (3, 3.0, None, [1])]
+    assert says == [
+        "expected a tensor, got an int",
+        "expected a tensor, got a float",
+        "expected a tensor, got None (is a return missing?)",
+        "expected a tensor, got a list",
+    ]
