@@ -219,9 +219,10 @@ def draw_batch_and_corpus(
     """Embeddings whose dimensions have means of their own, far from zero; the batch's mean is not the corpus's."""
     means = torch.arange(d) - d / 2 + 0.75
     corpus = means + torch.randn(m, d, generator=g)
-    z = corpus.mean(0) + torch.randn(n, d, generator=g) + 0.5
-    z[:, -2:] = corpus.mean(0)[-2:] + torch.tensor([0.5, -0.5])  # above and below the corpus's mean
-    return z.to(dtype), corpus.to(dtype)
+    away = torch.randn(n, d, generator=g) + 0.5
+    away = torch.where(away < 0, away - 0.1, away + 0.1)  # never so near to the mean that rounding decides the bit
+    away[:, -2:] = torch.tensor([0.5, -0.5])  # above and below the corpus's mean
+    return (corpus.mean(0) + away).to(dtype), corpus.to(dtype)
 
 
 def draw_at_threshold(g: Generator) -> tuple[Tensor, Tensor]:

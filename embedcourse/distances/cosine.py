@@ -17,7 +17,7 @@ def cosine_similarity(x: Shaped[Tensor, "*#batch d"], y: Shaped[Tensor, "*#batch
 
     Range: [−1, 1], never beyond, 1 for the same direction; without units.
     Raises: TypeError for other than real tensors, ValueError for shapes that do not fit.
-    Source: Salton and McGill (1983), "Introduction to Modern Information Retrieval", section 4.1.
+    Source: Salton and McGill (1983), "Introduction to Modern Information Retrieval".
     """
     check_pair(x, y)
     wide = wide_dtype(x, y)

@@ -29,7 +29,7 @@ def mahalanobis(
     Range: [0, ∞), in standard deviations (squared: their square).
     Raises: TypeError for other than real tensors, ValueError for shapes that do not fit or a covariance that is not
     finite, symmetric, positive definite and of full rank.
-    Source: Mahalanobis (1936), "On the generalised distance in statistics", equation 1.
+    Source: Mahalanobis (1936), "On the generalised distance in statistics".
     """
     white = whiten(x, mean, covariance)
     return _length(white, squared).to(result_dtype(x, mean, covariance))
@@ -43,7 +43,7 @@ def whiten(
     Answers in float64 where the device has it. Euclidean distances of its results are Mahalanobis distances.
 
     Raises: as `mahalanobis`.
-    Source: Kessy, Lewin and Strimmer (2018), "Optimal whitening and decorrelation", section 2.3.
+    Source: Kessy, Lewin and Strimmer (2018), "Optimal whitening and decorrelation", Cholesky whitening.
     """
     check_pair(x, mean, ("x", "mean"))
     factor = cholesky_factor(covariance, x)
