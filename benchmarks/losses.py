@@ -23,7 +23,7 @@ from embedcourse.losses import NTXentLoss
 
 DIMENSIONS, TEMPERATURE, REPEATS = 128, 0.5, 3
 RESULTS = Path(__file__).parent / "results" / "losses.json"
-#: The batches that each is given. The memory of pytorch-metric-learning grows with the cube of the batch: 512 took 17 GB.
+#: The batches that each is given. The memory of pytorch-metric-learning grows with the cube of the batch.
 BATCHES = {
     "embedcourse, tiles": (256, 2048, 8192),
     "embedcourse, tiles, arc": (256, 2048, 8192),
