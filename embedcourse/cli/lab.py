@@ -33,17 +33,18 @@ def serve(chapter: course.Chapter, port: int, browser: bool) -> None:
     print("Starting JupyterLab ...", flush=True)
     page = f"lab/tree/my_work/chapters/{chapter.stem}.ipynb"
     server = LabApp.initialize_server(argv=options(page, port, browser))
-    server.web_app.settings["page_config_hook"] = without_classroom
+    server.web_app.settings["page_config_hook"] = quiet_page
     # Jupyter binds its port, the next free one when it is busy, in the loop's first step: this is the second.
     server.io_loop.add_callback(lambda: print(address(server, page), flush=True))
     server.start()
     print("JupyterLab has ended. Your notebooks are in my_work/.")
 
 
-def without_classroom(handler: object, page: dict[str, Any]) -> dict[str, Any]:
-    """JupyterLab's page without the menus of nbgrader, which are for teachers."""
+def quiet_page(handler: object, page: dict[str, Any]) -> dict[str, Any]:
+    """JupyterLab's page without the menus of nbgrader, which are for teachers, and without the question about news."""
     extensions = [e for e in page["federated_extensions"] if e["name"] != "@jupyter/nbgrader"]
-    return page | {"federated_extensions": extensions}
+    disabled = [*page.get("disabledExtensions", []), "@jupyterlab/apputils-extension:announcements"]
+    return page | {"federated_extensions": extensions, "disabledExtensions": disabled}
 
 
 def options(page: str, port: int, browser: bool) -> list[str]:
@@ -57,7 +58,7 @@ def options(page: str, port: int, browser: bool) -> list[str]:
         f"--ServerApp.allow_root={hasattr(os, 'geteuid') and os.geteuid() == 0}",
         "--ServerApp.answer_yes=True",  # Ctrl-C ends it without a question
         "--Application.log_level=ERROR",  # of Jupyter and all its parts, so that the address is not lost in the log
-        "--LabApp.news_url=None",  # no question about news, and no look for news or updates on the network
+        "--LabApp.news_url=None",  # no look for news or updates on the network
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         *(f"--ServerApp.jpserver_extensions=nbgrader.server_extensions.{name}=False" for name in CLASSROOM),
     ]

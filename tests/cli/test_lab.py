@@ -84,6 +84,7 @@ def test_it_serves_the_first_chapter_at_the_address_that_it_prints(copy_of_cours
         page = fetched(url)
         settings = json.loads(re.search(r'id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
         assert settings["news"] == {"disabled": True}
+        assert "@jupyterlab/apputils-extension:announcements" in settings["disabledExtensions"]  # which asks about news
         extensions = {extension["name"] for extension in settings["federated_extensions"]}
         assert "@jupyter-widgets/jupyterlab-manager" in extensions
         assert "@jupyter/nbgrader" not in extensions
