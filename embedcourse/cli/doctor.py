@@ -195,6 +195,22 @@ def sentence_model() -> Iterator[Finding]:
     yield Finding("sentence model", True, f"MiniLM's weights are the original ones, in {sentences.verify_weights()}")
 
 
+SEARCH = """
+import torch, faiss
+index = faiss.IndexFlatL2(2)
+index.add(torch.eye(2).matmul(torch.eye(2)).numpy())
+print(index.search(torch.ones(1, 2).numpy(), 1)[0].item())
+"""
+
+
+def vector_index() -> Iterator[Finding]:
+    """torch and faiss work in one process, where each brings a library of threads; a clash would end that process."""
+    done = subprocess.run([sys.executable, "-c", SEARCH], capture_output=True, text=True)
+    found = "faiss searches beside torch" if done.stdout == "1.0\n" else f"ended with {done.returncode}, {done.stderr}"
+    do = "chapter 6 alone needs it; install torch and faiss from one source, such as conda-forge"
+    yield Finding("vector index", done.stdout == "1.0\n", found[-300:], do)
+
+
 def checkpoints() -> Iterator[Finding]:
     """The small weights that come with the course are those that their cards describe."""
     folder = Path(__file__).resolve().parent.parent / "checkpoints"
@@ -223,5 +239,6 @@ EXAMINATIONS: tuple[tuple[str, Callable[[], Iterator[Finding]], str], ...] = (
     ("Jupyter kernel", kernel, SETUP),
     ("write access", write_access, "run this in a full copy of the course"),
     ("sentence model", sentence_model, SETUP),
+    ("vector index", vector_index, SETUP),
     ("checkpoints", checkpoints, "run `git checkout embedcourse/checkpoints`"),
 )

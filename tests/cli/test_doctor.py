@@ -22,7 +22,8 @@ def test_this_computer_passes_and_every_part_is_told(command):
     told = {finding["what"]: finding for finding in ended.json}
     assert [finding for finding in told.values() if not finding["ok"]] == []
     assert ended.code == 0
-    assert {"Python", "packages", "torch", "Jupyter kernel", "sentence model", "checkpoints"} < told.keys()
+    parts = {"Python", "packages", "torch", "Jupyter kernel", "sentence model", "vector index", "checkpoints"}
+    assert parts < told.keys()
     assert told["Jupyter kernel"]["found"] == "1 + 1 = 2"
 
 
@@ -115,6 +116,16 @@ def test_looking_at_folders_leaves_nothing_behind(small_course):
     before = sorted(small_course.rglob("*"))
     assert all(finding.ok for finding in doctor.write_access())
     assert sorted(small_course.rglob("*")) == before
+
+
+def test_two_libraries_that_end_each_other_are_told(monkeypatch):
+    monkeypatch.setattr(
+        doctor, "SEARCH", "import os, sys; print('OMP: Error #15', file=sys.stderr, flush=True); os.abort()"
+    )
+    (finding,) = doctor.vector_index()
+    assert not finding.ok
+    assert "OMP: Error #15" in finding.line()
+    assert "conda-forge" in finding.line()
 
 
 def test_checkpoints_against_their_cards(tmp_path):
