@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from embedcourse.checks.task import Case
+from embedcourse.memory import LargestTensor
 
 __all__ = ["Answer", "Raised", "ask"]
 
@@ -46,22 +46,6 @@ class Answer:
     changed: tuple[int, ...] = ()
     seconds: float = 0.0
     largest_bytes: int = 0
-
-
-class LargestTensor(TorchDispatchMode):
-    """Notes the size of the largest tensor that any operation returns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        """Run the operation and measure what it made."""
-        out = func(*args, **(kwargs or {}))
-        for made in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(made, Tensor):  # a view has the storage of what it looks at, so it adds nothing
-                self.bytes = max(self.bytes, made.untyped_storage().nbytes())
-        return out
 
 
 def ask(function: Callable, case: Case, gradients: tuple[int, ...] = (), *, measure: bool = False) -> Answer:

@@ -8,6 +8,7 @@ from pytorch_metric_learning.losses import NTXentLoss as TheirNTXentLoss
 from pytorch_metric_learning.losses import SelfSupervisedLoss
 
 from embedcourse.losses import NTXentLoss
+from embedcourse.memory import LargestTensor
 
 CHUNKS = [None, 3, 1024]
 SIMILARITIES = ["cosine", "arc"]
@@ -154,19 +155,8 @@ def test_a_second_derivative_exists_without_tiles(generator):
 
 def test_memory_does_not_grow_with_the_square_of_the_batch(generator):
     """The largest tensor of forward and backward: a tile, or the rows themselves."""
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    class Largest(TorchDispatchMode):
-        bytes = 0
-
-        def __torch_dispatch__(self, operation, types, arguments=(), options=None):
-            made = operation(*arguments, **(options or {}))
-            for tensor in made if isinstance(made, tuple | list) else (made,):
-                self.bytes = max(self.bytes, getattr(tensor, "nbytes", 0))
-            return made
-
     out0, out1 = batches(1000, 8, generator, torch.float32)
-    with Largest() as largest:
+    with LargestTensor() as largest:
         NTXentLoss(chunk_size=100)(out0, out1).backward()
     assert largest.bytes <= max(100 * 100 * 8, 2000 * 8 * 8)
 
