@@ -17,6 +17,7 @@ def negative_arc_length(x: Shaped[Tensor, "*#batch d"], y: Shaped[Tensor, "*#bat
     """Similarity that falls evenly with the angle θ between x and y: 1 − θ/π.
 
     θ is 2·atan2(‖u − v‖, ‖u + v‖) for the unit vectors u and v, which is exact near 0 and π, where acos(uᵀv) is not.
+    Near 1 the result is rounded as any number near 1 is: in float32 an angle read back from it is good to 1e-7 rad.
     A zero vector has no direction and counts as perpendicular: 0.5, with gradient 0.
     The gradient is 0 (a subgradient) where u = ±v exactly.
 

@@ -1,5 +1,8 @@
 """What every loss asks of its two batches, and how they are completed by those of other processes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
@@ -92,6 +95,18 @@ def gathered(out: Float[Tensor, "n d"]) -> Float[Tensor, "N d"]:
     Barlow Twins and DeCUR leaves 1/number of processes of the gradient.
     """
     return out if ranks()[1] == 1 else torch.cat(all_gather(out.contiguous()))
+
+
+@contextmanager
+def joint_views(out0: Tensor, out1: Tensor, gather: bool) -> Iterator[tuple[Tensor, Tensor]]:
+    """Both batches, checked, in full precision, with the rows of other processes if asked for; autocast is off inside.
+
+    Raises: TypeError and ValueError as `check_views`.
+    """
+    check_views(out0, out1, least=2)
+    with torch.autocast(out0.device.type, enabled=False):
+        z_a, z_b = full_precision(out0, out1)
+        yield (gathered(z_a), gathered(z_b)) if gather else (z_a, z_b)
 
 
 def off_diagonal(c: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:

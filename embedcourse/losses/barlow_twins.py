@@ -1,18 +1,9 @@
 """Barlow Twins: the same dimension of two views should agree, and different dimensions should not."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from embedcourse.losses._batches import (
-    check_batch,
-    check_not_negative,
-    check_positive,
-    check_views,
-    full_precision,
-    gathered,
-    off_diagonal,
-)
+from embedcourse.losses._batches import check_batch, check_not_negative, check_positive, joint_views, off_diagonal
 
 __all__ = ["BarlowTwinsLoss", "cross_correlation"]
 
@@ -65,11 +56,7 @@ class BarlowTwinsLoss(nn.Module):
 
         Raises: TypeError and ValueError for what is no pair of batches, or has a single row.
         """
-        check_views(out0, out1, least=2)
-        with torch.autocast(out0.device.type, enabled=False):
-            z_a, z_b = full_precision(out0, out1)
-            if self.gather:
-                z_a, z_b = gathered(z_a), gathered(z_b)
+        with joint_views(out0, out1, self.gather) as (z_a, z_b):
             c = cross_correlation(z_a, z_b, self.eps)
             on_diagonal = (c.diagonal() - 1).square().sum()
             return on_diagonal + self.lambda_param * off_diagonal(c).square().sum()

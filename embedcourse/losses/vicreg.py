@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,8 +12,7 @@ from embedcourse.losses._batches import (
     check_not_negative,
     check_positive,
     check_views,
-    full_precision,
-    gathered,
+    joint_views,
     off_diagonal,
 )
 
@@ -101,11 +99,7 @@ class VICRegLoss(nn.Module):
 
         Raises: TypeError and ValueError for what is no pair of batches, or has a single row.
         """
-        check_views(out0, out1, least=2)
-        with torch.autocast(out0.device.type, enabled=False):
-            z_a, z_b = full_precision(out0, out1)
-            if self.gather:
-                z_a, z_b = gathered(z_a), gathered(z_b)
+        with joint_views(out0, out1, self.gather) as (z_a, z_b):
             v = variance(z_a, self.gamma, self.eps) + variance(z_b, self.gamma, self.eps)
             v = v / 2 if self.convention == "official" else v
             c = covariance(z_a) + covariance(z_b)
