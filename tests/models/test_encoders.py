@@ -1,6 +1,5 @@
-"""The small ResNet computes what the paper says, learns, and has the same form as a pretrained one."""
+"""The small networks compute what they say, learn, and have the same form as a pretrained one."""
 
-import io
 import urllib.error
 import urllib.request
 
@@ -12,7 +11,15 @@ from transformers import BertConfig, ResNetConfig, ResNetModel
 
 from embedcourse.data.digits import load_digits
 from embedcourse.models import encoders
-from embedcourse.models.encoders import PretrainedResNet, SmallResNet, load_image_encoder, train_on_labels
+from embedcourse.models.encoders import (
+    PretrainedResNet,
+    SmallCNN,
+    SmallResNet,
+    embed_in_chunks,
+    evaluation_mode,
+    load_image_encoder,
+    train_on_labels,
+)
 
 
 @pytest.fixture
@@ -46,6 +53,51 @@ def test_pictures_of_any_size_become_rows(size, embedding_dim, channels, device)
     encoder = SmallResNet(embedding_dim, width=4, channels=channels).to(device)
     assert encoder(torch.rand(3, channels, *size, device=device)).shape == (3, embedding_dim)
     assert encoder.embed(torch.rand(0, channels, *size, device=device)).shape == (0, embedding_dim)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (8, 8), (5, 7), (1, 1)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_small_cnn_is_four_convolutions_and_a_mean(size, channels, device, generator):
+    """An oracle: the layers one by one, with batch statistics, in the ordinary layout of memory."""
+    torch.manual_seed(0)
+    encoder = SmallCNN(width=2, channels=channels).to(device)
+    assert encoder.embedding_dim == 16
+    x = y = torch.rand(16, channels, *size, generator=generator).to(device)
+    for convolution, norm, _ in encoder.layers:
+        y = F.conv2d(y, convolution.weight.contiguous(), stride=2, padding=1)
+        mean, var = y.mean((0, 2, 3), keepdim=True), y.var((0, 2, 3), unbiased=False, keepdim=True)
+        y = ((y - mean) / (var + norm.eps).sqrt()).relu()
+    assert y.shape == (16, 16, *(-(-side // 16) for side in size))
+    torch.testing.assert_close(encoder(x), y.mean((2, 3)), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("network", [SmallCNN, SmallResNet])
+def test_each_says_how_wide_its_embeddings_are(network):
+    encoder = network(channels=1)
+    assert encoder.embed(torch.rand(2, 1, 8, 8)).shape == (2, encoder.embedding_dim)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 3, 7, 100])
+def test_chunks_change_nothing_and_go_to_the_encoders_device(chunk_size, device, generator):
+    encoder = SmallCNN(width=2).to(device)
+    x = torch.rand(7, 3, 8, 8, generator=generator)
+    seen = []
+    encoder.register_forward_pre_hook(lambda _, inputs: seen.append((len(inputs[0]), inputs[0].device.type)))
+    z = embed_in_chunks(encoder, x, chunk_size=chunk_size)
+    assert z.device == x.device
+    assert max(seen) == (min(chunk_size, 7), device.type)
+    assert sum(rows for rows, _ in seen) == 7
+    torch.testing.assert_close(z, encoder.eval()(x.to(device)).cpu(), atol=1e-6, rtol=1e-5)
+
+
+def test_evaluation_mode_puts_every_parts_own_mode_back():
+    model = nn.Sequential(nn.Dropout(), nn.Sequential(nn.Dropout().eval(), nn.Dropout()))
+    modes = [part.training for part in model.modules()]
+    with evaluation_mode(model):
+        assert not any(part.training for part in model.modules())
+    with pytest.raises(KeyError), evaluation_mode(model):
+        raise KeyError
+    assert [part.training for part in model.modules()] == modes == [True, True, True, False, True]
 
 
 def test_a_block_adds_its_input_to_its_residual():
@@ -147,8 +199,14 @@ def test_bad_pictures_and_sizes_are_refused_by_name():
         SmallResNet()(torch.rand(8, 8))
     with pytest.raises(ValueError, match=r"got \(2, 3, 8, 8\)"):
         SmallResNet().embed(torch.rand(2, 3, 8, 8))
+    with pytest.raises(ValueError, match=r"x: expected pictures of shape \(n, 3, h, w\), got \(2, 1, 8, 8\)"):
+        SmallCNN()(torch.rand(2, 1, 8, 8))
     with pytest.raises(ValueError, match="embedding_dim: expected at least 1, got 0"):
         SmallResNet(embedding_dim=0)
+    with pytest.raises(ValueError, match="width: expected at least 1, got 0"):
+        SmallCNN(width=0)
+    with pytest.raises(ValueError, match="chunk_size: expected at least 1, got 0"):
+        embed_in_chunks(SmallCNN(), torch.rand(2, 3, 8, 8), chunk_size=0)
 
 
 def test_a_pretrained_resnet_is_read_from_a_folder(small_pretrained, capfd):
@@ -168,7 +226,7 @@ def test_a_pretrained_resnet_takes_grey_pictures_and_has_the_form_of_the_small_o
     encoder = load_image_encoder(str(small_pretrained[0]), fallback=SmallResNet())
     grey = torch.rand(2, 1, 16, 16)
     torch.testing.assert_close(encoder.embed(grey), encoder.embed(grey.repeat(1, 3, 1, 1)))
-    assert encoder.embed(grey).shape == (2, 8)
+    assert encoder.embed(grey).shape == (2, encoder.embedding_dim) == (2, 8)
     assert encoder(grey).requires_grad
     with pytest.raises(ValueError, match=r"expected pictures of shape \(n, 1 or 3, h, w\), got \(2, 2, 8, 8\)"):
         encoder(torch.rand(2, 2, 8, 8))
@@ -200,26 +258,6 @@ def test_told_to_stay_offline_it_asks_nobody(monkeypatch, capfd):
     fallback = SmallResNet(2, width=2)
     assert load_image_encoder("microsoft/no-such-resnet", fallback=fallback) is fallback
     assert "cannot be fetched" in capfd.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        (lambda *_, **__: io.BytesIO(), True),
-        (urllib.error.HTTPError("", 403, "", {}, None), True),
-        (urllib.error.URLError("no route"), False),
-        (TimeoutError(), False),
-    ],
-)
-def test_the_hub_answers_even_when_it_refuses(monkeypatch, answer, expected):
-    def urlopen(*_, **__):
-        if isinstance(answer, Exception):
-            raise answer
-        return answer()
-
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-    assert encoders.hub_answers() is expected
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path):

@@ -1,0 +1,155 @@
+"""Scenes of two to four objects, with the mask of each object and sentences about them."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from embedcourse.world.factors import FACTORS, Scenes, sample
+from embedcourse.world.image import PIXELS, add_grain, paint_object, render_background, shadowed
+from embedcourse.world.noise import uniform
+from embedcourse.world.text import decode, said, to_the_left, with_an
+
+__all__ = ["GROUP_LENGTH", "Groups", "group_captions", "referring_expressions", "render_groups", "sample_groups"]
+
+#: Places for objects in each scene.
+PLACES = 4
+#: Radius of a small, a medium and a large object among others.
+GROUP_RADII = (0.30, 0.36, 0.44)
+#: Tokens that hold any caption of a group: `encode(group_captions(groups), GROUP_LENGTH)`.
+GROUP_LENGTH = 28
+#: How often a group's sentences leave out an attribute. Colour and shape stay: together they tell objects apart.
+LEFT_OUT = {"size": 0.5, "colour": 0.0, "material": 0.5, "shape": 0.0}
+
+
+@dataclass(frozen=True)
+class Groups:
+    """n scenes with four places each; an object stands at every place that is present.
+
+    `objects` holds all 4·n of them, scene by scene. No two objects of a scene share both colour and shape.
+    """
+
+    objects: Scenes
+    present: Bool[Tensor, "n 4"]
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    def __getitem__(self, index: slice) -> "Groups":
+        """The chosen scenes, which follow one another. Raises: ValueError for a slice with steps."""
+        start, stop, step = index.indices(len(self))
+        if step != 1:
+            raise ValueError(f"index: expected a slice without steps, got {index}")
+        return Groups(self.objects[PLACES * start : PLACES * stop], self.present[index])
+
+    def to(self, device: str | torch.device) -> "Groups":
+        """The same scenes on another device."""
+        return Groups(self.objects.to(device), self.present.to(device))
+
+
+def sample_groups(n: int, *, seed: int, background: float = 1.0, device: str | torch.device = "cpu") -> Groups:
+    """Draw n scenes of two to four objects at rest, the same ones for the same seed on every device.
+
+    Raises: ValueError for a negative n or a background outside [0, 1].
+    Source: this course.
+    """
+    objects = sample(PLACES * n, seed=seed, only=[("still",)], background=background)
+    generator = torch.Generator().manual_seed(seed)
+    shapes = len(FACTORS["shape"])
+    pairs = shuffled(n, len(FACTORS["colour"]) * shapes, generator)[:, :PLACES].reshape(-1)
+    corners = torch.tensor([[-0.46, -0.46], [-0.46, 0.46], [0.46, -0.46], [0.46, 0.46]])
+    objects = replace(
+        objects,
+        colour=pairs // shapes,
+        shape=pairs % shapes,
+        position=corners[shuffled(n, PLACES, generator).reshape(-1)] + 0.3 * objects.position,
+        light=objects.light[::PLACES].repeat_interleave(PLACES, dim=0),
+        background=objects.background[::PLACES].repeat_interleave(PLACES, dim=0),
+    )
+    count = torch.randint(2, PLACES + 1, (n, 1), generator=generator)
+    return Groups(objects, torch.arange(PLACES) < count).to(device)
+
+
+def shuffled(n: int, d: int, generator: torch.Generator) -> Int[Tensor, "n {d}"]:
+    """The numbers 0 to d − 1, in another order in each row."""
+    return torch.rand(n, d, generator=generator).argsort(dim=1)
+
+
+def render_groups(
+    groups: Groups, *, chunk_size: int = 128
+) -> tuple[Float[Tensor, "n 3 32 32"], Bool[Tensor, "n 4 32 32"]]:
+    """Pictures with values in [0, 1], and which pixels show the object at each place.
+
+    Masks do not overlap: a pixel belongs to the object on top. Those of absent objects are empty.
+
+    Raises: ValueError for a chunk of less than one scene.
+    Source: this course.
+    """
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size: expected at least 1, got {chunk_size}")
+    starts = range(0, max(len(groups), 1), chunk_size)
+    pictures, masks = zip(*(render_chunk(groups[start : start + chunk_size]) for start in starts), strict=True)
+    return torch.cat(pictures), torch.cat(masks)
+
+
+def render_chunk(groups: Groups) -> tuple[Float[Tensor, "n 3 32 32"], Bool[Tensor, "n 4 32 32"]]:
+    """As `render_groups`, all scenes at once, place after place."""
+    picture = render_background(groups.objects[::PLACES])
+    masks = torch.zeros(len(groups), PLACES, PIXELS, PIXELS, dtype=torch.bool, device=picture.device)
+    for place in range(PLACES):
+        thing, present = groups.objects[place::PLACES], groups.present[:, place, None, None, None]
+        colour, cover, inside = paint_object(thing, GROUP_RADII)
+        with_thing = torch.lerp(shadowed(picture, thing, GROUP_RADII), colour, cover)
+        picture = torch.where(present, with_thing, picture)
+        mask = (inside > 0.5) & present  # (n, 1, 32, 32)
+        masks &= ~mask
+        masks[:, place] = mask[:, 0]
+    return add_grain(picture, groups.objects[::PLACES]), masks
+
+
+def group_captions(groups: Groups) -> list[str]:
+    """A sentence on all objects of each scene: "a small red ring left of a blue cube and a green glass cone".
+
+    Raises: nothing.
+    Source: this course.
+    """
+    first, second = groups.objects[::PLACES], groups.objects[1::PLACES]
+    sentences = []
+    for names, there, relation in zip(phrases(groups), groups.present.tolist(), relations(first, second), strict=True):
+        one, two, *others = (f"a {name}" for name, present in zip(names, there, strict=True) if present)
+        sentences.append(with_an(" and ".join([f"{one} {relation} {two}", *others])))
+    return sentences
+
+
+def referring_expressions(groups: Groups) -> tuple[list[str], Int[Tensor, " n"]]:
+    """For each scene words that fit exactly one object, "the red ring left of the blue cube", and that object's place.
+
+    Raises: nothing.
+    Source: the task is that of Kazemzadeh et al. (2014), "ReferItGame: Referring to objects in photographs of natural
+    scenes"; the words are this course's.
+    """
+    count = groups.present.sum(1)
+    which, other = uniform(groups.objects.key[::PLACES], 2, "refer").unbind(1)
+    target = (which * count).long()
+    landmark = (target + 1 + (other * (count - 1)).long()) % count
+    start = PLACES * torch.arange(len(groups), device=count.device)
+    relation = relations(groups.objects[start + target], groups.objects[start + landmark])
+    return [
+        f"the {names[i]} {words} the {names[j]}"
+        for names, i, words, j in zip(phrases(groups), target.tolist(), relation, landmark.tolist(), strict=True)
+    ], target
+
+
+def phrases(groups: Groups) -> list[list[str]]:
+    """Words for the object at each place, without an article."""
+    names = decode(to_the_left(said(groups.objects, LEFT_OUT, "phrase")))
+    return [names[start : start + PLACES] for start in range(0, len(names), PLACES)]
+
+
+def relations(objects: Scenes, landmarks: Scenes) -> list[str]:
+    """Where each object is, seen from its landmark, along the axis on which they are further apart."""
+    words = []
+    for x, y in (objects.position - landmarks.position).tolist():
+        words.append(("left of" if x < 0 else "right of") if abs(x) > abs(y) else ("below" if y < 0 else "above"))
+    return words
