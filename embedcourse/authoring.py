@@ -79,8 +79,8 @@ def clean_outputs(cell: NotebookNode) -> list[NotebookNode]:
         if output.output_type == "stream" and kept and kept[-1].output_type == "stream":
             kept[-1].text += output.text
             continue
-        if "data" in output:
-            output.data.pop(LIVE_WIDGET, None)
+        if "data" in output and output.data.pop(LIVE_WIDGET, None) and output.data.keys() <= {"text/plain"}:
+            continue  # a live widget that leaves no picture, such as a progress bar
         kept.append(output)
     for machine in {str(Path.home()), str(course.root()), tempfile.gettempdir()} - {"/"}:
         if f"{machine}{os.sep}" in json.dumps(kept):

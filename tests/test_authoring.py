@@ -70,6 +70,11 @@ def test_printed_pieces_are_joined_and_live_widgets_leave_their_picture():
     assert set(picture.data) == {"image/png", "text/plain"}
 
 
+def test_a_live_widget_without_a_picture_leaves_nothing():
+    bar = new_output("display_data", data={"text/plain": "0%", authoring.LIVE_WIDGET: {"model_id": "1"}})
+    assert authoring.normalise(with_outputs(bar, stream("done")), "hamming").cells[0].outputs == [stream("done")]
+
+
 @pytest.mark.parametrize(
     ("output", "words"),
     [

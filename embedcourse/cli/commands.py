@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -138,6 +139,20 @@ def progress(as_json: AsJson = False) -> None:
     with told_in_one_line():
         now = standing.standing()
         print(json.dumps(now.as_dict(), indent=2, ensure_ascii=False)) if as_json else standing.show(now)
+
+
+@app.command()
+def world(
+    out: Annotated[Path, typer.Option(help="The picture to write: .png, .pdf or .svg.")] = Path("world.png"),
+    scenes: Annotated[int, typer.Option(min=1, max=40, help="How many scenes to show.")] = 6,
+    seed: Annotated[int, typer.Option(help="Which scenes: the same ones for the same number.")] = 0,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over a picture that is there.")] = False,
+) -> None:
+    """Draw a sheet of the generated world: a few scenes, each as all six senses perceive it."""
+    from embedcourse.cli import world_sheet
+
+    with told_in_one_line():
+        print(f"{world_sheet.write(out, scenes, seed, replace)}: {scenes} scenes, six senses each")
 
 
 @app.command()
