@@ -50,29 +50,32 @@ def wobble(scenes: Scenes, time: Float[Tensor, " t"], phase: Float[Tensor, "n 1"
     table = torch.tensor(list(WOBBLE.values()), device=scenes.device)
     rate, roundness = table[scenes.shape].T.unsqueeze(2)  # (n, 1) each
     turn = 2 * torch.pi * (rate * time + phase)
-    still = torch.zeros_like(turn)
-    return torch.stack([still, still, still, 0.7 * torch.sin(turn), 0.7 * roundness * torch.cos(turn), still], dim=1)
+    return channels(rotation_x=0.7 * torch.sin(turn), rotation_y=0.7 * roundness * torch.cos(turn))
 
 
 def slide(time: Float[Tensor, "n t"], phase: Float[Tensor, "n 1"]) -> Float[Tensor, "n 6 t"]:
     """A push along x, then friction until rest."""
-    still = torch.zeros_like(time)
-    push = 2 * torch.exp(-(((time - 0.15) / 0.07) ** 2)) - 0.6 * torch.sigmoid(60 * (time - 0.3)) * (time < 0.85)
-    return torch.stack([push, 0 * push, still, still, still, still], dim=1)
+    push = 2 * torch.exp(-(((time - 0.15) / 0.07) ** 2))
+    friction = 0.6 * torch.sigmoid(60 * (time - 0.3)) * (time < 0.85)
+    return channels(acceleration_x=push - friction)
 
 
 def spin(time: Float[Tensor, "n t"], phase: Float[Tensor, "n 1"]) -> Float[Tensor, "n 6 t"]:
     """A steady turn around z, which the other axes feel as a circling pull."""
-    still = torch.zeros_like(time)
     turn = 2 * torch.pi * (3 * time + phase)
-    return torch.stack([torch.sin(turn), torch.cos(turn), still, still, still, still + 1], dim=1)
+    return channels(acceleration_x=torch.sin(turn), acceleration_y=torch.cos(turn), rotation_z=torch.ones_like(turn))
 
 
 def bounce(time: Float[Tensor, "n t"], phase: Float[Tensor, "n 1"]) -> Float[Tensor, "n 6 t"]:
     """Impacts along z, ever faster and weaker, and free fall between them."""
-    still = torch.zeros_like(time)
     hits = sum(force * torch.exp(-(((time - start) / 0.02) ** 2)) for start, force in IMPACTS.items())
-    return torch.stack([still, still, hits - 0.4, still, still, still], dim=1)
+    return channels(acceleration_z=hits - 0.4)
+
+
+def channels(**measured: Float[Tensor, "n t"]) -> Float[Tensor, "n 6 t"]:
+    """All six channels in their order, those that are not given at rest."""
+    rest = torch.zeros_like(next(iter(measured.values())))
+    return torch.stack([measured.get(name.replace(" ", "_"), rest) for name in CHANNELS], dim=1)
 
 
 MOTIONS = {"slide": slide, "spin": spin, "bounce": bounce}

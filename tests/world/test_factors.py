@@ -103,6 +103,7 @@ def test_the_easy_world_is_plain_still_and_large():
     assert set(scenes.names("size")) == {"large"}
     assert set(scenes.names("motion")) == {"still"}
     assert not scenes.background.any()
+    assert scenes.angle.abs().max() > 3  # turned every way
     assert set(scenes.names("shape")) == set(FACTORS["shape"])
 
 
