@@ -3,7 +3,8 @@
 import copy
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,7 @@ def ask(function: Callable, case: Case, gradients: tuple[int, ...] = (), *, meas
         started = time.perf_counter()
         try:
             if measure:
-                with watch:
+                with watch, one_thread():
                     value = function(*arguments)
             else:
                 value = function(*arguments)
@@ -75,6 +76,17 @@ def ask(function: Callable, case: Case, gradients: tuple[int, ...] = (), *, meas
         except (Exception, SystemExit) as error:  # whatever a learner's code raises is an answer, and is reported
             return Answer(raised=Raised.of(error), seconds=time.perf_counter() - started)
     return Answer(value, None, slopes, changed, seconds, watch.bytes)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: several wait for each other on a busy computer, which is not the learner's time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def unchanged(before: Any, after: Any) -> bool:

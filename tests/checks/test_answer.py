@@ -79,3 +79,14 @@ def test_the_largest_tensor_is_measured_and_views_cost_nothing():
 )
 def test_a_changed_argument_is_noticed(before, after, same):
     assert unchanged(before, after) is same
+
+
+def test_what_is_measured_runs_on_one_thread(lengths):
+    threads, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        ask(lambda x: seen.append(torch.get_num_threads()), lengths.large_case(seed=0), measure=True)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert seen == [1]
