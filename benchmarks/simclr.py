@@ -11,22 +11,19 @@ import time
 from pathlib import Path
 
 import torch
-from kornia.augmentation import RandomGrayscale
 from rich.console import Console
 
-from embedcourse.data.augmentations import Augmentations, augmentations, two_views
+from embedcourse.claims.ch08_simclr import pretrain
+from embedcourse.data.augmentations import augmentations
 from embedcourse.evaluation import linear_probe
 from embedcourse.losses import NTXentLoss
-from embedcourse.models.encoders import SmallCNN
-from embedcourse.models.projector import Projector
 from embedcourse.models.simclr import SimCLR
-from embedcourse.training import fit
 from embedcourse.world import Scenes, render, sample
 
 RESULTS = Path(__file__).parent / "results" / "simclr.json"
 PICTURES, SEEN, WIDTH, LABELLED, SEEDS = 3000, 160 * 128, 8, 1000, (0, 1, 2)
 GEOMETRY = {"zoom": (1.0, 1.4), "shift": 0.1, "rotation": 15, "flip": True}
-COLOUR = {"colour": 0.5, "shuffle": 1.0}
+COLOUR = {"colour": 0.5, "shuffle": 1.0, "grey": 0.3}
 NONE = {"zoom": None, "shift": 0, "rotation": 0, "flip": False, "colour": 0, "shuffle": 0, "noise": 0}
 RECIPES = {"geometry": NONE | GEOMETRY, "colour": NONE | COLOUR, "both": NONE | GEOMETRY | COLOUR}
 TEMPERATURES = {
@@ -46,18 +43,9 @@ def train(
     recipe: str = "both",
 ) -> tuple[SimCLR, float]:
     """A network trained on x without labels, and the mean loss of its last tenth of steps."""
-    torch.manual_seed(seed)
-    model = SimCLR(SmallCNN(WIDTH), Projector(8 * WIDTH, 8 * WIDTH, 64))
-    grey = [RandomGrayscale(p=0.3)] if recipe != "geometry" else []
-    augment = Augmentations(*augmentations(**RECIPES[recipe]), *grey)
-    loss = NTXentLoss(temperature, similarity)
-
-    def objective(model: SimCLR, batch: torch.Tensor) -> torch.Tensor:
-        x0, x1 = two_views(augment, batch)
-        return loss(model(x0), model(x1))
-
+    augment, loss = augmentations(**RECIPES[recipe]), NTXentLoss(temperature, similarity)
     steps = SEEN // batch
-    history = fit(model, objective, x, steps=steps, batch_size=batch, lr=0.01, seed=seed, progress=False)
+    model, history = pretrain(x, augment, loss, steps=steps, width=WIDTH, batch_size=batch, seed=seed)
     last = history.loss[-(steps // 10) :]
     return model, sum(last) / len(last)
 

@@ -2,12 +2,15 @@
 
 import json
 import os
+import pkgutil
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
-__all__ = ["Chapter", "chapters", "find_chapter", "root", "write_whole"]
+__all__ = ["Chapter", "chapters", "chapters_with_module", "find_chapter", "root", "write_whole"]
 
 FILE_NAME = re.compile(r"(?P<number>\d\d)_(?P<name>\w+)\.ipynb")
 
@@ -23,6 +26,11 @@ class Chapter:
     def stem(self) -> str:
         """The name that all files of the chapter share: "02_hamming"."""
         return f"{self.number:02d}_{self.name}"
+
+    @property
+    def module(self) -> str:
+        """The name of the chapter's module in a package that has one a chapter: "ch02_hamming"."""
+        return f"ch{self.stem}"
 
     @property
     def title(self) -> str:
@@ -55,20 +63,27 @@ def chapters() -> tuple[Chapter, ...]:
     return tuple(sorted(Chapter(int(match["number"]), match["name"]) for match in found if match))
 
 
-def find_chapter(text: str | Path) -> Chapter:
+def chapters_with_module(package: ModuleType) -> tuple[Chapter, ...]:
+    """The chapters that have a module of their own in a package, in lesson order."""
+    found = [re.fullmatch(r"ch(\d\d)_(\w+)", module.name) for module in pkgutil.iter_modules(package.__path__)]
+    return tuple(sorted(Chapter(int(match[1]), match[2]) for match in found if match))
+
+
+def find_chapter(text: str | Path, among: Iterable[Chapter] | None = None, kind: str = "of this course") -> Chapter:
     """The chapter that a number, a name, a stem or a path of one of its files stands for.
 
     "2", "02", "hamming", "02_hamming" and "exercises/02_hamming.ipynb" are the same chapter.
 
+    among: the chapters that are meant, all when left out; kind: what they have in common, for the error.
     Raises: ValueError for an unknown chapter, listing the known ones.
     """
     word = Path(text).name.removesuffix(".ipynb")
-    known = chapters()
+    known = chapters() if among is None else tuple(among)
     for chapter in known:
         if word in (chapter.name, chapter.stem) or (word.isdecimal() and int(word) == chapter.number):
             return chapter
     listed = ", ".join(f"{chapter.number} {chapter.name}" for chapter in known) or "none"
-    raise ValueError(f"chapter: {str(text)!r} is no chapter of this course; the chapters are: {listed}")
+    raise ValueError(f"chapter: {str(text)!r} is no chapter {kind}; the chapters are: {listed}")
 
 
 def write_whole(path: Path, data: bytes) -> None:

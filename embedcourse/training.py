@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
+from embedcourse._arguments import check_not_negative, check_positive
 from embedcourse.course import write_whole
 
 __all__ = ["History", "Objective", "Watch", "fit", "shuffled_batches", "warmup_cosine"]
@@ -187,10 +188,9 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse what no run can have, by name."""
         check_positive(steps=self.steps, lr=self.lr)
+        check_not_negative(weight_decay=self.weight_decay)
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be above 0, or None, got {self.clip!r}")
-        if not self.weight_decay >= 0:
-            raise ValueError(f"weight_decay must be 0 or above, got {self.weight_decay!r}")
 
 
 class Run:
@@ -407,13 +407,6 @@ def chosen_precision(precision: str, device: torch.device) -> str:
     if precision != "auto":
         return precision
     return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-
-
-def check_positive(**numbers: float) -> None:
-    """Refuse numbers that are not above 0, by name."""
-    for name, number in numbers.items():
-        if not number > 0:
-            raise ValueError(f"{name} must be above 0, got {number!r}")
 
 
 def check_data(tensors: object) -> None:

@@ -15,7 +15,10 @@ import tests.annotations  # noqa: F401  the hook below looks it up by name
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests prove that nothing is fetched at run time
 
 # Before the first import of these packages, so that every annotated call is checked against its shapes.
-CHECKED = ("distances", "losses", "models", "data", "checks", "world", "training", "evaluation", "plotting")
+CHECKED = (
+    *("distances", "losses", "models", "data", "checks", "world", "training", "evaluation", "plotting"),
+    *("checkpoints", "claims"),
+)
 jaxtyping.install_import_hook([f"embedcourse.{name}" for name in CHECKED], "tests.annotations.checked")
 
 import torch  # noqa: E402

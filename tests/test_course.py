@@ -72,8 +72,23 @@ def test_an_unknown_chapter_is_answered_with_the_known_ones(small: Path, text: s
         course.find_chapter(text)
 
 
-def test_the_stem_is_number_and_name() -> None:
+def test_chapters_may_be_found_among_some_that_need_no_notebook(small: Path) -> None:
+    assert course.find_chapter("12", [Chapter(12, "decur")]) == Chapter(12, "decur")
+    with pytest.raises(ValueError, match="'2' is no chapter with wings; the chapters are: 12 decur"):
+        course.find_chapter("2", [Chapter(12, "decur")], "with wings")
+
+
+def test_chapters_with_a_module_come_in_lesson_order(tmp_path: Path) -> None:
+    for name in ("ch10_clip", "ch02_hamming", "ch3_short", "judge"):
+        (tmp_path / f"{name}.py").touch()
+    package = ModuleType("package")
+    package.__path__ = [str(tmp_path)]
+    assert course.chapters_with_module(package) == (Chapter(2, "hamming"), Chapter(10, "clip"))
+
+
+def test_stem_and_module_are_made_of_number_and_name() -> None:
     assert Chapter(1, "embedding_spaces").stem == "01_embedding_spaces"
+    assert Chapter(1, "embedding_spaces").module == "ch01_embedding_spaces"
 
 
 @pytest.mark.parametrize(

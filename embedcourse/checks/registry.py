@@ -2,11 +2,10 @@
 
 import difflib
 import importlib
-import pkgutil
-import re
 from functools import cache
 
 import embedcourse.checks
+from embedcourse import course
 from embedcourse.checks.task import Task
 
 __all__ = ["all_tasks", "chapter_tasks", "find_task"]
@@ -15,8 +14,7 @@ __all__ = ["all_tasks", "chapter_tasks", "find_task"]
 @cache
 def modules() -> dict[str, str]:
     """The chapters that have checks, in lesson order: chapter name to module name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(embedcourse.checks.__path__))
-    return {match[1]: name for name in names if (match := re.fullmatch(r"ch\d\d_(\w+)", name))}
+    return {chapter.name: chapter.module for chapter in course.chapters_with_module(embedcourse.checks)}
 
 
 def chapter_tasks(chapter: str) -> tuple[Task, ...]:

@@ -156,6 +156,71 @@ def world(
 
 
 @app.command()
+def claims(
+    chapters: Annotated[
+        list[str] | None, typer.Argument(help="Chapters with claims, such as 8 or simclr; all when none is given.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many seeds to measure with; as many as before, or 3, when left out.")
+    ] = None,
+    stored: Annotated[bool, typer.Option("--stored", help="Measure nothing: judge what was measured before.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure again what the chapters claim, and write CLAIMS.md. A chapter takes minutes."""
+    from embedcourse.claims import registry, report, runner
+
+    with told_in_one_line():
+        course.root()  # without the course's folder there is nowhere to keep a result
+        named = [registry.find_chapter(name) for name in chapters or []] or registry.chapters_with_claims()
+        for chapter in named:
+            if not stored:
+                runner.run(chapter, seeds, tell=complain)
+            report.write_page()
+        tables = [report.latest_table(chapter) for chapter in named]
+    if as_json:
+        print(json.dumps([table.as_dict() for table in tables], indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(line for table in tables for line in table.lines()))
+    raise typer.Exit(0 if all(table.hold for table in tables) else 1)
+
+
+checkpoint = typer.Typer(
+    help="List the small weights that come with the course and verify them, or make them again.",
+    invoke_without_command=True,
+)
+app.add_typer(checkpoint, name="checkpoint")
+
+
+@checkpoint.callback()
+def checkpoints(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the small weights that come with the course, and verify that each is what its card says."""
+    if context.invoked_subcommand:
+        return
+    from embedcourse.cli import checkpoint_list
+
+    findings = checkpoint_list.examine()
+    if as_json:
+        print(json.dumps([finding.as_dict() for finding in findings], indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(finding.line() for finding in findings))
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@checkpoint.command()
+def make(
+    name: Annotated[str, typer.Argument(help="The weights to make, by their name in the list.")],
+    steps: Annotated[int | None, typer.Option(min=1, help="Other steps than the recipe's; needs --out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Another folder than the course's.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over weights that are there.")] = False,
+) -> None:
+    """Train weights again by their recipe, which takes minutes, and write them with their card."""
+    from embedcourse.cli import checkpoint_list
+
+    with told_in_one_line():
+        print(checkpoint_list.make(name, out, steps, replace))
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Look at everything that the course needs, and say OK or FAIL and what to do."""
     from embedcourse.cli import doctor

@@ -1,8 +1,6 @@
 """What the course needs, part by part: OK or FAIL, what was found, and what to do. Bug reports start with this."""
 
-import hashlib
 import importlib.metadata
-import json
 import platform
 import subprocess
 import sys
@@ -23,6 +21,7 @@ from embedcourse import course, progress
 __all__ = ["Finding", "examine"]
 
 SETUP = "run `make setup` in the course's folder"
+RESTORE = "run `git checkout embedcourse/checkpoints`"
 KERNEL_SECONDS = 60
 
 
@@ -213,22 +212,11 @@ def vector_index() -> Iterator[Finding]:
 
 def checkpoints() -> Iterator[Finding]:
     """The small weights that come with the course are those that their cards describe."""
-    folder = Path(__file__).resolve().parent.parent / "checkpoints"
-    files = sorted(folder.glob("*.safetensors"))
-    wrong = [file.name for file in files if not matches_card(file)]
-    found = f"{len(files)} files" + (f"; not as their cards say: {', '.join(wrong)}" if wrong else "")
-    yield Finding("checkpoints", not wrong, found, "run `git checkout embedcourse/checkpoints`")
+    from embedcourse.cli import checkpoint_list  # here, as it needs Finding
 
-
-def matches_card(file: Path) -> bool:
-    """Whether a file has the SHA-256 that its card, the .json file of the same name, gives."""
-    card = file.with_suffix(".json")
-    if not card.is_file():
-        return False
-    with file.open("rb") as opened:
-        return (
-            hashlib.file_digest(opened, "sha256").hexdigest() == json.loads(card.read_text(encoding="utf-8"))["sha256"]
-        )
+    findings = checkpoint_list.examine()
+    wrong = "; ".join(finding.found for finding in findings if not finding.ok)
+    yield Finding("checkpoints", not wrong, wrong or f"{len(findings)} as their cards say", RESTORE)
 
 
 #: What is looked at, in this order: its name, how, and what to do when looking itself fails.
@@ -240,5 +228,5 @@ EXAMINATIONS: tuple[tuple[str, Callable[[], Iterator[Finding]], str], ...] = (
     ("write access", write_access, "run this in a full copy of the course"),
     ("sentence model", sentence_model, SETUP),
     ("vector index", vector_index, SETUP),
-    ("checkpoints", checkpoints, "run `git checkout embedcourse/checkpoints`"),
+    ("checkpoints", checkpoints, RESTORE),
 )

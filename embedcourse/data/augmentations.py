@@ -28,8 +28,8 @@ class Augmentations(nn.Sequential):
             return x.clamp(0, 1)
 
 
-#: What mixes red, green and blue, and is passed over for grey pictures.
-COLOUR_ONLY = ("RandomChannelShuffle", "RandomSaturation")
+#: What needs red, green and blue, and is passed over for grey pictures.
+COLOUR_ONLY = ("RandomChannelShuffle", "RandomSaturation", "RandomGrayscale")
 
 
 def augmentations(
@@ -40,6 +40,7 @@ def augmentations(
     flip: bool = True,
     colour: float = 0.4,
     shuffle: float = 0.5,
+    grey: float = 0.0,
     noise: float = 0.02,
 ) -> Augmentations:
     """A chain of random changes by kornia; each is left out at 0, False or None.
@@ -52,13 +53,14 @@ def augmentations(
         1 ± up to this (contrast); the distance of the colours from grey is multiplied likewise (saturation).
     shuffle: share of pictures whose red, green and blue change places: it does what a change of hue is for, in a
         fraction of the time.
+    grey: share of pictures that lose their colours after that: the three channels become their weighted mean.
     noise: standard deviation of Gaussian noise, in units of the pixel values.
 
     Raises: ValueError for a number outside its range.
-    Source: Chen et al. (2020), "SimCLR", section 3, which crops, flips, distorts colours and blurs; this choice: this
-    course.
+    Source: Chen et al. (2020), "SimCLR", section 3 and appendix A, which crops, flips, jitters and drops colours, and
+    blurs; this choice: this course.
     """
-    check_ranges(zoom, shift=shift, rotation=rotation, colour=colour, shuffle=shuffle, noise=noise)
+    check_ranges(zoom, shift=shift, rotation=rotation, colour=colour, shuffle=shuffle, grey=grey, noise=noise)
     import kornia.augmentation as K
 
     factors = (1 - colour, 1 + colour)
@@ -70,6 +72,7 @@ def augmentations(
         colour and K.RandomBrightness(factors, p=1.0),
         colour and K.RandomContrast(factors, p=1.0),
         colour and K.RandomSaturation(factors, p=1.0),
+        grey and K.RandomGrayscale(p=grey),
         noise and K.RandomGaussianNoise(std=noise, p=1.0),
     ]
     return Augmentations(*(augmentation for augmentation in chain if augmentation))
@@ -90,7 +93,7 @@ def check_ranges(zoom: tuple[float, float] | None, **numbers: float) -> None:
     """Refuse numbers that no augmentation can have, by name."""
     if zoom is not None and not 0 < zoom[0] <= zoom[1]:
         raise ValueError(f"zoom: expected two factors above 0, the smaller first, or None; got {zoom}")
-    largest = {"shift": 1.0, "rotation": 180.0, "colour": 1.0, "shuffle": 1.0, "noise": float("inf")}
+    largest = {"shift": 1.0, "rotation": 180.0, "colour": 1.0, "shuffle": 1.0, "grey": 1.0, "noise": float("inf")}
     for name, number in numbers.items():
         if not 0 <= number <= largest[name]:
             raise ValueError(f"{name}: expected a number from 0 to {largest[name]}, got {number}")

@@ -45,26 +45,6 @@ def check_views(z_a: object, z_b: object, names: tuple[str, str] = ("out0", "out
         raise ValueError(f"{names[0]} and {names[1]} must be on one device, got {z_a.device} and {z_b.device}")
 
 
-def check_positive(**numbers: float) -> None:
-    """Refuse numbers that are not above 0, by name.
-
-    Raises: ValueError.
-    """
-    for name, number in numbers.items():
-        if not number > 0:
-            raise ValueError(f"{name} must be above 0, got {number!r}")
-
-
-def check_not_negative(**numbers: float) -> None:
-    """Refuse weights below 0, by name.
-
-    Raises: ValueError.
-    """
-    for name, number in numbers.items():
-        if not number >= 0:
-            raise ValueError(f"{name} must be 0 or above, got {number!r}")
-
-
 def check_choice(name: str, choice: object, known: tuple[str, ...]) -> None:
     """Refuse an unknown choice.
 

@@ -3,7 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from embedcourse.losses._batches import check_batch, check_not_negative, check_positive, joint_views, off_diagonal
+from embedcourse._arguments import check_not_negative, check_positive
+from embedcourse.losses._batches import check_batch, joint_views, off_diagonal
 
 __all__ = ["BarlowTwinsLoss", "cross_correlation"]
 

@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from embedcourse._arguments import check_positive
 from embedcourse.distances import cdist, negative_arc_length
 from embedcourse.distances.arc_length import from_chords
 from embedcourse.distances.cosine import unit
-from embedcourse.losses._batches import check_choice, check_positive, check_views, full_precision, gathered, ranks
+from embedcourse.losses._batches import check_choice, check_views, full_precision, gathered, ranks
 
 __all__ = ["NTXentLoss"]
 

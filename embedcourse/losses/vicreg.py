@@ -6,11 +6,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from embedcourse._arguments import check_not_negative, check_positive
 from embedcourse.losses._batches import (
     check_batch,
     check_choice,
-    check_not_negative,
-    check_positive,
     check_views,
     joint_views,
     off_diagonal,

@@ -1,10 +1,10 @@
-"""Encoders of pictures: two small networks in one file, and the way to a large one that others trained.
+"""Encoders of pictures and signals: small networks in one file, and the way to a large one that others trained.
 
-All map pictures to embeddings, z = f(x): n pictures in, n rows of d numbers out.
+All map pictures, or signals over time, to embeddings, z = f(x): n of them in, n rows of d numbers out.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -19,6 +19,7 @@ from embedcourse.data.sentences import no_loading_bar
 __all__ = [
     "PretrainedResNet",
     "SmallCNN",
+    "SmallCNN1d",
     "SmallResNet",
     "embed_in_chunks",
     "evaluation_mode",
@@ -121,6 +122,43 @@ def convolution(channels_in: int, channels_out: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False),
         nn.BatchNorm2d(channels_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+class SmallCNN1d(nn.Module):
+    """The same over time: four convolutions of three steps, each halves their number, then the mean over what is left.
+
+    Signals of six channels and 64 steps, as of the world's motion sensor, become 4 steps, and 8 · width numbers.
+    Source: this course, as `SmallCNN`.
+    """
+
+    def __init__(self, width: int = 16, channels: int = 6) -> None:
+        super().__init__()
+        check_sizes(width=width, channels=channels)
+        self.channels, self.embedding_dim = channels, 8 * width
+        widths = [channels, width, 2 * width, 4 * width, 8 * width]
+        self.layers = nn.Sequential(*(convolution1d(*pair) for pair in pairwise(widths)))
+
+    def forward(self, x: Float[Tensor, "n c t"]) -> Float[Tensor, "n d"]:
+        """The embedding of each signal, with a gradient.
+
+        Raises: ValueError for what is no batch of signals with the right number of channels.
+        """
+        if x.dim() != 3 or x.shape[1] != self.channels:
+            raise ValueError(f"x: expected signals of shape (n, {self.channels}, t), got {tuple(x.shape)}")
+        return self.layers(x).mean(dim=2)  # (n, 8·width, t/16), rounded up, and its mean
+
+    def embed(self, x: Float[Tensor, "n c t"]) -> Float[Tensor, "n d"]:
+        """The embedding of each signal in evaluation mode, without a gradient; the mode is put back afterwards."""
+        return embed_in_chunks(self, x)
+
+
+def convolution1d(channels_in: int, channels_out: int) -> nn.Sequential:
+    """A convolution of three steps that halves their number, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv1d(channels_in, channels_out, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm1d(channels_out),
         nn.ReLU(inplace=True),
     )
 
@@ -260,12 +298,19 @@ def load_image_encoder(name: str | os.PathLike, *, fallback: nn.Module) -> nn.Mo
     """
     if not isinstance(fallback, nn.Module):
         raise TypeError(f"fallback: expected a torch module such as SmallResNet(), got {fallback!r}")
+    return found_or_fallback(name, pretrained_resnet, fallback)
+
+
+def found_or_fallback(
+    name: str | os.PathLike, find: Callable[[str | os.PathLike, bool], nn.Module], fallback: nn.Module
+) -> nn.Module:
+    """What `find(name, online)` finds, on the disk first: what lies there needs no network. Else the fallback, told."""
     folder = isinstance(name, os.PathLike) or name.startswith((".", "~", os.sep))
-    for online in (False, True):  # the disk first: what lies there needs no network
+    for online in (False, True):
         if online and (folder or not hub_answers()):
             break
         try:
-            return pretrained_resnet(name, online)
+            return find(name, online)
         except OSError:  # what transformers raises when a file cannot be had
             continue
     print(
@@ -276,11 +321,20 @@ def load_image_encoder(name: str | os.PathLike, *, fallback: nn.Module) -> nn.Mo
 
 def pretrained_resnet(name: str | os.PathLike, online: bool) -> PretrainedResNet:
     """The ResNet of that name, ready to embed; OSError where a file of it is out of reach."""
-    from transformers import AutoConfig, ResNetModel
+    from transformers import ResNetModel
+
+    return PretrainedResNet(pretrained(ResNetModel, "resnet", name, online)).eval()
+
+
+def pretrained(network: type, kind: str, name: str | os.PathLike, online: bool) -> nn.Module:
+    """A network of transformers with its weights, of safetensors alone; OSError where a file is out of reach.
+
+    Raises: ValueError for a model of another kind.
+    """
+    from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(name, local_files_only=not online)
-    if config.model_type != "resnet":
-        raise ValueError(f"name: {os.fspath(name)!r} is a model of the kind {config.model_type!r}, expected 'resnet'")
+    if config.model_type != kind:
+        raise ValueError(f"name: {os.fspath(name)!r} is a model of the kind {config.model_type!r}, expected {kind!r}")
     with no_loading_bar():
-        network = ResNetModel.from_pretrained(name, config=config, use_safetensors=True, local_files_only=not online)
-    return PretrainedResNet(network).eval()
+        return network.from_pretrained(name, config=config, use_safetensors=True, local_files_only=not online)

@@ -1,14 +1,14 @@
 """`embedcourse doctor`: OK where all is well, FAIL and what to do where something is not."""
 
-import hashlib
-import json
 import sys
+from dataclasses import replace
 
 import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from embedcourse import course
+from embedcourse.checkpoints import RECIPES
 from embedcourse.cli import doctor
 from embedcourse.cli.doctor import Finding
 
@@ -128,10 +128,10 @@ def test_two_libraries_that_end_each_other_are_told(monkeypatch):
     assert "conda-forge" in finding.line()
 
 
-def test_checkpoints_against_their_cards(tmp_path):
-    file = tmp_path / "net.safetensors"
-    file.write_bytes(b"weights")
-    assert not doctor.matches_card(file)
-    for digest, right in ((hashlib.sha256(b"weights").hexdigest(), True), ("0" * 64, False)):
-        file.with_suffix(".json").write_text(json.dumps({"sha256": digest}))
-        assert doctor.matches_card(file) is right
+def test_missing_weights_are_found(monkeypatch):
+    [fine] = doctor.checkpoints()
+    assert fine.ok
+    monkeypatch.setitem(RECIPES, "thing", replace(RECIPES["imagebind_hub"], name="thing"))
+    [finding] = doctor.checkpoints()
+    assert not finding.ok
+    assert "thing.json is missing; `embedcourse checkpoint make thing --replace`" in finding.line()

@@ -9,7 +9,16 @@ from torch import nn
 
 from embedcourse.data.augmentations import Augmentations, augmentations, two_views
 
-NONE = {"zoom": None, "shift": 0.0, "rotation": 0.0, "flip": False, "colour": 0.0, "shuffle": 0.0, "noise": 0.0}
+NONE = {
+    "zoom": None,
+    "shift": 0.0,
+    "rotation": 0.0,
+    "flip": False,
+    "colour": 0.0,
+    "shuffle": 0.0,
+    "grey": 0.0,
+    "noise": 0.0,
+}
 
 
 def only(**change) -> Augmentations:
@@ -68,6 +77,16 @@ def test_channels_change_places_and_nothing_else(generator):
     assert 30 < kept.sum() < 110  # one order in six is the one that was
 
 
+def test_a_share_of_the_pictures_loses_its_colours_and_the_rest_is_left_alone(generator):
+    torch.manual_seed(0)
+    x = torch.rand(400, 3, 4, 4, generator=generator)
+    y = only(grey=0.3)(x)
+    luma = (x * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)  # ITU-R BT.601
+    changed = (y != x).flatten(1).any(1)
+    torch.testing.assert_close(y[changed], luma[changed].expand(-1, 3, -1, -1))
+    assert 90 < changed.sum() < 150
+
+
 def test_noise_has_the_deviation_asked_for():
     torch.manual_seed(0)
     x = torch.full((50, 3, 16, 16), 0.5)
@@ -87,7 +106,7 @@ def test_colour_adds_and_multiplies_by_at_most_its_share():
 
 def test_grey_pictures_pass_what_mixes_colours(generator):
     x = torch.rand(5, 1, 8, 8, generator=generator)
-    assert torch.equal(only(shuffle=1.0)(x), x)
+    assert torch.equal(only(shuffle=1.0, grey=1.0)(x), x)
     assert only(colour=0.5)(x).shape == x.shape
 
 
@@ -162,6 +181,7 @@ def test_importing_the_module_does_not_load_kornia():
         ({"rotation": -1}, "rotation: expected a number from 0 to 180.0, got -1"),
         ({"colour": 2}, "colour: expected a number from 0 to 1.0, got 2"),
         ({"shuffle": -0.1}, "shuffle: expected a number from 0 to 1.0"),
+        ({"grey": 1.1}, "grey: expected a number from 0 to 1.0, got 1.1"),
         ({"noise": -0.1}, "noise: expected a number from 0 to inf"),
     ],
 )

@@ -9,7 +9,19 @@ import torch.multiprocessing as mp
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from embedcourse.losses import BarlowTwinsLoss, NTXentLoss, VICRegLoss
+from embedcourse.losses import BarlowTwinsLoss, ClipLoss, NTXentLoss, VICRegLoss
+
+
+class WithScale(nn.Module):
+    """CLIP's loss with a scale that learns."""
+
+    def __init__(self, gather: bool) -> None:
+        super().__init__()
+        self.loss, self.log_scale = ClipLoss(gather=gather), nn.Parameter(torch.tensor(1.5, dtype=torch.float64))
+
+    def forward(self, z0: Tensor, z1: Tensor) -> Tensor:
+        return self.loss(z0, z1, self.log_scale.exp())
+
 
 LOSSES = {
     "NT-Xent": lambda gather: NTXentLoss(0.3, gather=gather),
@@ -19,6 +31,7 @@ LOSSES = {
     "NT-Xent, arc": lambda gather: NTXentLoss(0.3, "arc", gather=gather),
     "VICReg": lambda gather: VICRegLoss(gather=gather),
     "Barlow Twins": lambda gather: BarlowTwinsLoss(gather=gather),
+    "CLIP": WithScale,
 }
 PROCESSES = 2
 
@@ -34,12 +47,12 @@ def views() -> tuple[Tensor, Tensor]:
 
 
 def step(model: nn.Module, loss: nn.Module, x0: Tensor, x1: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """The loss and the gradients of all parameters."""
+    """The loss and the gradients of all parameters, those of the loss included."""
     model.zero_grad()
     z0, z1 = model(torch.cat([x0, x1])).chunk(2)
     value = loss(z0, z1)
     value.backward()
-    return value.detach(), [parameter.grad.clone() for parameter in model.parameters()]
+    return value.detach(), [parameter.grad.clone() for parameter in (*model.parameters(), *loss.parameters())]
 
 
 def run(rank: int, folder: str) -> None:

@@ -14,6 +14,7 @@ from embedcourse.models import encoders
 from embedcourse.models.encoders import (
     PretrainedResNet,
     SmallCNN,
+    SmallCNN1d,
     SmallResNet,
     embed_in_chunks,
     evaluation_mode,
@@ -69,6 +70,27 @@ def test_the_small_cnn_is_four_convolutions_and_a_mean(size, channels, device, g
         y = ((y - mean) / (var + norm.eps).sqrt()).relu()
     assert y.shape == (16, 16, *(-(-side // 16) for side in size))
     torch.testing.assert_close(encoder(x), y.mean((2, 3)), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("steps", [64, 9, 1])
+@pytest.mark.parametrize("channels", [6, 1])
+def test_the_small_cnn_over_time_is_four_convolutions_and_a_mean(steps, channels, device, generator):
+    """An oracle: the layers one by one, each a sum over its three steps, with batch statistics."""
+    torch.manual_seed(0)
+    encoder = SmallCNN1d(width=2, channels=channels).to(device)
+    assert encoder.embedding_dim == 16
+    x = y = torch.rand(16, channels, steps, generator=generator).to(device)
+    for convolution, norm, _ in encoder.layers:
+        padded = F.pad(y, (1, 1))
+        y = sum(
+            torch.einsum("oc,nct->not", convolution.weight[:, :, k], padded[:, :, k : k + y.shape[2] : 2])
+            for k in range(3)
+        )
+        mean, var = y.mean((0, 2), keepdim=True), y.var((0, 2), unbiased=False, keepdim=True)
+        y = ((y - mean) / (var + norm.eps).sqrt()).relu()
+    assert y.shape == (16, 16, -(-steps // 16))
+    torch.testing.assert_close(encoder(x), y.mean(2), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(encoder.embed(x), encoder.eval()(x).detach(), atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("network", [SmallCNN, SmallResNet])
@@ -201,6 +223,10 @@ def test_bad_pictures_and_sizes_are_refused_by_name():
         SmallResNet().embed(torch.rand(2, 3, 8, 8))
     with pytest.raises(ValueError, match=r"x: expected pictures of shape \(n, 3, h, w\), got \(2, 1, 8, 8\)"):
         SmallCNN()(torch.rand(2, 1, 8, 8))
+    with pytest.raises(ValueError, match=r"x: expected signals of shape \(n, 6, t\), got \(2, 64, 6\)"):
+        SmallCNN1d()(torch.rand(2, 64, 6))
+    with pytest.raises(ValueError, match="channels: expected at least 1, got 0"):
+        SmallCNN1d(channels=0)
     with pytest.raises(ValueError, match="embedding_dim: expected at least 1, got 0"):
         SmallResNet(embedding_dim=0)
     with pytest.raises(ValueError, match="width: expected at least 1, got 0"):
