@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from embedcourse.claims.claim import Claim
 from embedcourse.evaluation import modality_gap, retrieval_recall
-from embedcourse.models.clip import CLIP, clip_objective, world_clip, zero_shot_classifier
+from embedcourse.models.clip import clip_objective, world_clip, zero_shot_classifier
 from embedcourse.models.encoders import SmallCNN, embed_in_chunks
 from embedcourse.training import Objective, fit
 from embedcourse.world import FACTORS, Scenes, prompts, render, sample
@@ -116,12 +116,12 @@ def train(model: nn.Module, objective: Objective, data: tuple[Tensor, ...], step
     return time.process_time() - before
 
 
-def embedded(model: CLIP, scenes: Scenes) -> tuple[Tensor, Tensor]:
+def embedded(model: nn.Module, scenes: Scenes) -> tuple[Tensor, Tensor]:
     """Pictures and captions of the scenes, as unit vectors."""
     return model.embed_image(render(scenes, "image")), model.embed_text(render(scenes, "text"))
 
 
-def accuracy(model: CLIP, images: Tensor, scenes: Scenes, *factors: str, templates: tuple[str, ...]) -> float:
+def accuracy(model: nn.Module, images: Tensor, scenes: Scenes, *factors: str, templates: tuple[str, ...]) -> float:
     """Share of embedded pictures whose nearest class, made of sentences, has the right values of all the factors."""
     sentences = zip(*(prompts(*factors, template=template) for template in templates), strict=True)
     found = (images @ zero_shot_classifier(model, list(sentences)).T).argmax(1)
@@ -132,14 +132,14 @@ def accuracy(model: CLIP, images: Tensor, scenes: Scenes, *factors: str, templat
 
 
 def named_by_prompts(
-    model: CLIP, images: Tensor, scenes: Scenes, templates: tuple[str, ...] = TEMPLATES[:1]
+    model: nn.Module, images: Tensor, scenes: Scenes, templates: tuple[str, ...] = TEMPLATES[:1]
 ) -> Iterator[tuple[str, float]]:
     """Zero-shot accuracy of every factor."""
     for factor in FACTORS:
         yield factor, accuracy(model, images, scenes, factor, templates=templates)
 
 
-def named_together(model: CLIP, images: Tensor, scenes: Scenes, seed: int) -> Iterator[tuple[str, float]]:
+def named_together(model: nn.Module, images: Tensor, scenes: Scenes, seed: int) -> Iterator[tuple[str, float]]:
     """Zero-shot accuracy of colour and shape together, among all 48: of these scenes, and of those held out."""
     held_out = sample(len(scenes), seed=seed, only=HELD_OUT)
     of_held_out = model.embed_image(render(held_out, "image"))

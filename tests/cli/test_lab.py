@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,9 @@ def fetched(url: str) -> str:
 def test_it_serves_the_first_chapter_at_the_address_that_it_prints(copy_of_course, busy_port):
     environment = os.environ | {"PYTHONPATH": str(copy_of_course), "PORT": str(busy_port), "JUPYTER_TOKEN": "s3cret"}
     command = [sys.executable, "-c", "from embedcourse.cli import main; main()", "lab", "--no-browser"]
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment, cwd=copy_of_course
-    )
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
+    listen = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # tests in the background ignore Ctrl-C
+    process = subprocess.Popen(command, env=environment, cwd=copy_of_course, preexec_fn=listen, **pipes)
     try:
         lines = [process.stdout.readline() for _ in range(3)]
         url = re.fullmatch(r"JupyterLab is at (\S+)   \(Ctrl-C ends it\)\n", lines[-1])[1]
