@@ -1,6 +1,7 @@
 """Small weights that come with the course, a card for each that says what they are, and the recipes that make them."""
 
 from embedcourse.checkpoints.card import Card
+from embedcourse.checkpoints.find import load_find_features
 from embedcourse.checkpoints.imagebind_hub import hub_pictures, load_hub
 from embedcourse.checkpoints.recipe import Recipe, make
 from embedcourse.checkpoints.registry import RECIPES, find_recipe
@@ -13,6 +14,7 @@ __all__ = [
     "Recipe",
     "find_recipe",
     "hub_pictures",
+    "load_find_features",
     "load_hub",
     "load_weights",
     "make",

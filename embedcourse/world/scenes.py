@@ -1,5 +1,6 @@
 """Scenes of two to four objects, with the mask of each object and sentences about them."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,12 +10,24 @@ from torch import Tensor
 from embedcourse.world.factors import FACTORS, Scenes, sample
 from embedcourse.world.image import PIXELS, add_grain, paint_object, render_background, shadowed
 from embedcourse.world.noise import uniform
-from embedcourse.world.text import decode, said, to_the_left, with_an
+from embedcourse.world.text import THINGS, decode, said, to_the_left, with_an
 
-__all__ = ["GROUP_LENGTH", "Groups", "group_captions", "referring_expressions", "render_groups", "sample_groups"]
+__all__ = [
+    "GROUP_LENGTH",
+    "Groups",
+    "expressions_for",
+    "group_captions",
+    "phrases",
+    "referring_expressions",
+    "render_groups",
+    "sample_groups",
+]
 
 #: Places for objects in each scene.
 PLACES = 4
+#: Shapes, and pairs of a colour and a shape.
+SHAPES = len(FACTORS["shape"])
+PAIRS = len(FACTORS["colour"]) * SHAPES
 #: Radius of a small, a medium and a large object among others.
 GROUP_RADII = (0.30, 0.36, 0.44)
 #: Tokens that hold any caption of a group: `encode(group_captions(groups), GROUP_LENGTH)`.
@@ -48,27 +61,49 @@ class Groups:
         return Groups(self.objects.to(device), self.present.to(device))
 
 
-def sample_groups(n: int, *, seed: int, background: float = 1.0, device: str | torch.device = "cpu") -> Groups:
+def sample_groups(
+    n: int,
+    *,
+    seed: int,
+    hold_out: Iterable[Sequence[str]] = (),
+    background: float = 1.0,
+    device: str | torch.device = "cpu",
+) -> Groups:
     """Draw n scenes of two to four objects at rest, the same ones for the same seed on every device.
 
-    Raises: ValueError for a negative n or a background outside [0, 1].
+    hold_out: pairs of a colour and a shape that no object has, such as [("red", "cube"), ("blue", "torus")].
+
+    Raises: ValueError for a negative n, a background outside [0, 1], what is no pair of a colour and a shape, or where
+    fewer than four pairs are left.
     Source: this course.
     """
+    allowed = torch.tensor([pair for pair in range(PAIRS) if pair not in held_out(hold_out)])
+    if len(allowed) < PLACES:
+        raise ValueError(f"hold_out: expected at least {PLACES} pairs to be left, got {len(allowed)}")
     objects = sample(PLACES * n, seed=seed, only=[("still",)], background=background)
     generator = torch.Generator().manual_seed(seed)
-    shapes = len(FACTORS["shape"])
-    pairs = shuffled(n, len(FACTORS["colour"]) * shapes, generator)[:, :PLACES].reshape(-1)
+    pairs = allowed[shuffled(n, len(allowed), generator)[:, :PLACES].reshape(-1)]
     corners = torch.tensor([[-0.46, -0.46], [-0.46, 0.46], [0.46, -0.46], [0.46, 0.46]])
     objects = replace(
         objects,
-        colour=pairs // shapes,
-        shape=pairs % shapes,
+        colour=pairs // SHAPES,
+        shape=pairs % SHAPES,
         position=corners[shuffled(n, PLACES, generator).reshape(-1)] + 0.3 * objects.position,
         light=objects.light[::PLACES].repeat_interleave(PLACES, dim=0),
         background=objects.background[::PLACES].repeat_interleave(PLACES, dim=0),
     )
     count = torch.randint(2, PLACES + 1, (n, 1), generator=generator)
     return Groups(objects, torch.arange(PLACES) < count).to(device)
+
+
+def held_out(combinations: Iterable[Sequence[str]]) -> set[int]:
+    """The numbers of some pairs of a colour and a shape, counted as in `prompts("colour", "shape")`."""
+    names = [f"{colour} {shape}" for colour in FACTORS["colour"] for shape in FACTORS["shape"]]
+    wanted = [" ".join(combination) for combination in combinations]
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise ValueError(f'hold_out: expected pairs such as ("red", "cube"), got {unknown[0]!r}')
+    return {names.index(name) for name in wanted}
 
 
 def shuffled(n: int, d: int, generator: torch.Generator) -> Int[Tensor, "n {d}"]:
@@ -115,8 +150,8 @@ def group_captions(groups: Groups) -> list[str]:
     Source: this course.
     """
     first, second = groups.objects[::PLACES], groups.objects[1::PLACES]
-    sentences = []
-    for names, there, relation in zip(phrases(groups), groups.present.tolist(), relations(first, second), strict=True):
+    sentences, present = [], groups.present.tolist()
+    for names, there, relation in zip(phrases(groups), present, relations(first, second), strict=True):
         one, two, *others = (f"a {name}" for name, present in zip(names, there, strict=True) if present)
         sentences.append(with_an(" and ".join([f"{one} {relation} {two}", *others])))
     return sentences
@@ -129,21 +164,43 @@ def referring_expressions(groups: Groups) -> tuple[list[str], Int[Tensor, " n"]]
     Source: the task is that of Kazemzadeh et al. (2014), "ReferItGame: Referring to objects in photographs of natural
     scenes"; the words are this course's.
     """
+    which = uniform(groups.objects.key[::PLACES], 2, "refer")[:, 0]
+    target = (which * groups.present.sum(1)).long()
+    return expressions_for(groups, target), target
+
+
+def expressions_for(groups: Groups, target: Int[Tensor, " n"], *, unnamed: bool = False) -> list[str]:
+    """For each scene words that fit the object at a place alone, and tell where it is, seen from another object.
+
+    unnamed: call it a thing and no more, so that a picture can stand for it.
+
+    Raises: ValueError for a place where no object stands.
+    Source: as `referring_expressions`.
+    """
     count = groups.present.sum(1)
-    which, other = uniform(groups.objects.key[::PLACES], 2, "refer").unbind(1)
-    target = (which * count).long()
+    if not (target < count).all():
+        raise ValueError(f"target: expected places where objects stand, got {int(target[target >= count][0])}")
+    other = uniform(groups.objects.key[::PLACES], 2, "refer")[:, 1]
     landmark = (target + 1 + (other * (count - 1)).long()) % count
     start = PLACES * torch.arange(len(groups), device=count.device)
     relation = relations(groups.objects[start + target], groups.objects[start + landmark])
+    names = phrases(groups, target if unnamed else None)
     return [
-        f"the {names[i]} {words} the {names[j]}"
-        for names, i, words, j in zip(phrases(groups), target.tolist(), relation, landmark.tolist(), strict=True)
-    ], target
+        f"the {own[i]} {words} the {own[j]}"
+        for own, i, words, j in zip(names, target.tolist(), relation, landmark.tolist(), strict=True)
+    ]
 
 
-def phrases(groups: Groups) -> list[list[str]]:
-    """Words for the object at each place, without an article."""
+def phrases(groups: Groups, unnamed: Int[Tensor, " n"] | None = None) -> list[list[str]]:
+    """Words for the object at each place, without an article: "small red ring"; a thing for those that are unnamed.
+
+    Raises: nothing.
+    Source: this course.
+    """
     names = decode(to_the_left(said(groups.objects, LEFT_OUT, "phrase")))
+    if unnamed is not None:
+        for scene, place in enumerate(unnamed.tolist()):
+            names[PLACES * scene + place] = THINGS[1]
     return [names[start : start + PLACES] for start in range(0, len(names), PLACES)]
 
 

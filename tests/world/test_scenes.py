@@ -10,7 +10,9 @@ from embedcourse.world.scenes import (
     GROUP_LENGTH,
     GROUP_RADII,
     PLACES,
+    expressions_for,
     group_captions,
+    phrases,
     referring_expressions,
     render_groups,
     sample_groups,
@@ -103,6 +105,36 @@ def test_referring_expressions_fit_their_object_alone():
     assert all((target == k).sum() > 20 for k in range(PLACES))
 
 
+def test_every_object_can_be_referred_to():
+    for k in range(PLACES):
+        there = GROUPS.present[:, k]
+        target = torch.where(there, k, 0)
+        for i, text in enumerate(expressions_for(GROUPS, target)):
+            one, relation, two = RELATION.split(text)
+            assert place(i, one) == target[i]
+            assert holds(i, int(target[i]), relation, place(i, two)), text
+
+
+def test_who_is_unnamed_is_a_thing_and_all_else_stays():
+    unnamed = GROUPS.present.sum(1) - 1
+    for row, k, with_thing in zip(phrases(GROUPS), unnamed.tolist(), phrases(GROUPS, unnamed), strict=True):
+        assert with_thing == [*row[:k], "thing", *row[k + 1 :]]
+    texts, target = referring_expressions(GROUPS)
+    for text, full in zip(expressions_for(GROUPS, target, unnamed=True), texts, strict=True):
+        assert RELATION.split(text)[1:] == RELATION.split(full)[1:]
+        assert text.startswith("the thing ")
+
+
+def test_pairs_that_are_held_out_never_occur_and_others_stay_common():
+    pairs = [("red", "cube"), ("blue", "torus"), ("pink", "cone")]
+    objects = sample_groups(2000, seed=3, hold_out=pairs).objects
+    drawn = set(zip(objects.names("colour"), objects.names("shape"), strict=True))
+    assert len(drawn) == 45
+    assert not drawn & set(pairs)
+    same = sample_groups(20, seed=3, hold_out=())
+    assert torch.equal(same.objects.colour, sample_groups(20, seed=3).objects.colour)
+
+
 def test_every_word_has_a_token_and_every_sentence_room():
     texts = [*group_captions(GROUPS), *referring_expressions(GROUPS)[0]]
     assert (encode(texts, GROUP_LENGTH) != UNKNOWN).all()
@@ -126,5 +158,12 @@ def test_bad_requests_are_refused_by_name():
         sample_groups(1, seed=0, background=2)
     with pytest.raises(ValueError, match="chunk_size: expected at least 1, got 0"):
         render_groups(GROUPS, chunk_size=0)
+    with pytest.raises(ValueError, match=r'hold_out: expected pairs such as \("red", "cube"\), got \'cube red\''):
+        sample_groups(1, seed=0, hold_out=[("cube", "red")])
+    every = [(colour, shape) for colour in FACTORS["colour"] for shape in FACTORS["shape"]]
+    with pytest.raises(ValueError, match="hold_out: expected at least 4 pairs to be left, got 3"):
+        sample_groups(1, seed=0, hold_out=every[3:])
+    with pytest.raises(ValueError, match="target: expected places where objects stand, got 3"):
+        expressions_for(GROUPS, torch.full((400,), 3))
     with pytest.raises(ValueError, match="slice"):
         GROUPS[::2]

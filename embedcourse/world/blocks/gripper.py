@@ -1,0 +1,71 @@
+"""How a move is carried out: a gripper that goes left and right, picks and places."""
+
+from dataclasses import replace
+
+from embedcourse.world.blocks.goals import Goal, is_ready, misplaced, next_move
+from embedcourse.world.blocks.states import COLUMNS, Impossible, State
+
+__all__ = ["COMMANDS", "act", "next_command"]
+
+#: What the gripper can be told; "stop" says that all is done.
+COMMANDS = ("left", "right", "pick", "place", "stop")
+
+
+def act(state: State, command: str) -> State:
+    """The state after one command.
+
+    Raises: Impossible, with the reason, for a command that cannot be carried out; ValueError for an unknown one.
+    Source: this course.
+    """
+    here = state.stacks[state.gripper]
+    if command == "stop":
+        return state
+    if command in ("left", "right"):
+        there = state.gripper + (1 if command == "right" else -1)
+        if not 0 <= there < COLUMNS:
+            raise Impossible(f"the gripper cannot go further {command}")
+        return replace(state, gripper=there)
+    if command == "pick":
+        if state.held or not here:
+            raise Impossible(f"the gripper holds {state.held} already" if state.held else "no block stands here")
+        return replace(with_stack(state, here[:-1]), held=here[-1])
+    if command == "place":
+        if not state.held:
+            raise Impossible("the gripper holds nothing")
+        return with_stack(replace(state, held=None), (*here, state.held))
+    raise ValueError(f"command: expected one of {', '.join(COMMANDS)}; got {command!r}")
+
+
+def with_stack(state: State, stack: tuple[str, ...]) -> State:
+    """The state with another stack under the gripper."""
+    stacks = (*state.stacks[: state.gripper], stack, *state.stacks[state.gripper + 1 :])
+    return replace(state, stacks=stacks)
+
+
+def next_command(state: State, goal: Goal) -> str:
+    """What to do now so that the goal holds in the end, seen from any state, whatever happened before.
+
+    Raises: nothing.
+    Source: this course.
+    """
+    if state.held:
+        return towards(state, destination(state, goal), "place")
+    move = next_move(state, goal)
+    return towards(state, state.column(move.block), "pick") if move else "stop"
+
+
+def destination(state: State, goal: Goal) -> int:
+    """The column for the block in the gripper: its place where that is ready, else the nearest free one."""
+    wrong = misplaced(state, goal)
+    for block, onto in goal.pairs:
+        if block == state.held and onto in state.blocks and is_ready(state, onto, wrong):
+            return state.column(onto)
+    free = [column for column in range(COLUMNS) if not state.stacks[column]]
+    return min(free, key=lambda column: abs(column - state.gripper))
+
+
+def towards(state: State, column: int, there: str) -> str:
+    """The command that brings the gripper nearer to a column, and what to do when it is there."""
+    if state.gripper == column:
+        return there
+    return "right" if state.gripper < column else "left"

@@ -1,0 +1,116 @@
+"""Tasks as sentences: every prompt is in the language, and every answer is right."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from embedcourse.world.blocks.examples import (
+    TASKS,
+    answer_question,
+    give_command,
+    make_plan,
+    observed,
+    request,
+    sample_conversations,
+    sample_examples,
+)
+from embedcourse.world.blocks.goals import put
+from embedcourse.world.blocks.language import OBSERVATION, encode, parse_plan
+from embedcourse.world.blocks.states import State, is_held_out
+
+STATE = State((("red", "blue"), (), ("green",), ()))
+
+
+def test_prompts_by_hand():
+    example = make_plan(STATE, put("red", "green"))
+    assert example.in_words() == (
+        "state : one : blue on red , three : green . gripper one holds nothing . "
+        "instruction : put red on green . plan :"
+    )
+    assert example.with_seen(observed(2)) == (
+        "state : <observation> <observation> . instruction : put red on green . plan :"
+    )
+    assert example.answer == "move blue to table ; move red to green"
+    assert give_command(STATE, put("red", "green")).answer == "pick"
+    assert give_command(STATE, put("red", "green")).prompt.endswith("command :")
+    assert answer_question(STATE, random.Random(0)).prompt.endswith("? answer :")
+    with pytest.raises(ValueError, match="task: expected one of plan, command; got 'question'"):
+        request("question", put("red", "green"))
+
+
+def test_examples_are_in_the_language_and_right():
+    for task in TASKS:
+        for example in sample_examples(task, 100, seed=0):
+            assert encode(example.with_seen(observed(3))).count(encode(OBSERVATION)[0]) == 3
+            assert encode(example.in_words())
+            assert encode(example.answer)
+            assert example.is_solved_by(example.answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "solved"),
+    [
+        ("move blue to table ; move red to green", True),
+        ("move green to table ; move blue to table ; move red to green", False),  # green is on the table already
+        ("move blue to green ; move blue to table ; move red to green", True),  # longer, and there as well
+        ("move blue to table", False),
+        ("move red to green", False),
+        ("stop", False),
+        ("move blue to table ; move red to", False),
+        ("", False),
+    ],
+)
+def test_a_plan_is_judged_by_where_it_leads(answer, solved):
+    assert make_plan(STATE, put("red", "green")).is_solved_by(answer) is solved
+
+
+def test_other_answers_are_judged_by_their_words():
+    assert give_command(STATE, put("red", "green")).is_solved_by("pick")
+    assert not give_command(STATE, put("red", "green")).is_solved_by("left")
+
+
+def test_samples_are_as_asked_for():
+    assert sample_examples("plan", 20, seed=1) == sample_examples("plan", 20, seed=1)
+    assert sample_examples("plan", 20, seed=1) != sample_examples("plan", 20, seed=2)
+    plans = sample_examples("plan", 300, seed=0, held_out=True, least_moves=2)
+    assert all(is_held_out(example.state) for example in plans)
+    assert min(len(parse_plan(example.answer)) for example in plans) == 2
+    assert "stop" in {example.answer for example in sample_examples("plan", 300, seed=0)}
+    with pytest.raises(ValueError, match="tasks: expected some of plan, command, question; got 'dance'"):
+        sample_examples("dance", 1, seed=0)
+
+
+def test_commands_of_all_kinds_are_asked_for_on_the_way():
+    examples = sample_examples("command", 600, seed=0)
+    assert min(Counter(example.answer for example in examples).values()) > 20
+    assert 100 < sum(bool(example.state.held) for example in examples) < 500
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_states_on_the_way_are_held_out_too(held_out):
+    for turns in sample_conversations(TASKS, 300, seed=0, held_out=held_out):
+        assert is_held_out(turns[0].state) == held_out
+
+
+def test_a_conversation_is_about_one_state():
+    tasks = ("plan", "command", "question", "question")
+    orders = set()
+    for turns in sample_conversations(tasks, 300, seed=0):
+        assert len({example.state for example in turns}) == 1
+        kinds = [example.prompt.split()[-2] for example in turns]
+        assert kinds.count("answer") == 2
+        orders.add(tuple(kinds))
+        assert ("plan" in kinds) == (turns[0].state.held is None)
+        assert all(example.is_solved_by(example.answer) for example in turns)
+    assert len(orders) > 10
+    first = make_plan(STATE, put("red", "green"))
+    assert first.as_next_turn() == ". instruction : put red on green . plan :"
+    with pytest.raises(ValueError, match="got none"):
+        sample_conversations((), 1, seed=0)
+
+
+def test_a_negative_count_is_refused():
+    assert observed(0) == ""
+    with pytest.raises(ValueError, match="count: expected at least 0, got -1"):
+        observed(-1)
