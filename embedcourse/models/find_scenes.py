@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from embedcourse.losses import ClipLoss, dice_loss
 from embedcourse.models.encoders import check_pictures, check_sizes
 from embedcourse.models.find import FIND, Answer, Question, Vision
-from embedcourse.models.text_transformer import TextTransformer, check_tokens
+from embedcourse.models.text_transformer import TextTransformer
 from embedcourse.world.factors import FACTORS
 from embedcourse.world.scenes import (
     GROUP_LENGTH,
@@ -89,7 +89,7 @@ def convolution(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequ
 
 
 class WordEncoder(TextTransformer):
-    """A text transformer that also gives each word as it is meant in its sentence."""
+    """A text transformer whose words are projected into the space that they share with patches."""
 
     def __init__(self, width: int = 64, embedding_dim: int = 64) -> None:
         super().__init__(len(VOCABULARY), GROUP_LENGTH, width)
@@ -97,16 +97,7 @@ class WordEncoder(TextTransformer):
 
     def read(self, tokens: Int[Tensor, "n length"]) -> Float[Tensor, "n length d"]:
         """A vector for each word, zeros for padding. Raises: TypeError and ValueError as `TextTransformer`."""
-        check_tokens(tokens, self.length, self.vocabulary_size)
-        word = tokens != PAD  # (n, l)
-        ignored = ~word
-        ignored[:, 0] = False  # a text without a word has to look at something, or its softmax is 0/0
-        x = self.layers(self.words(tokens) + self.positions[: tokens.shape[1]], src_key_padding_mask=ignored)
-        return self.projection(x).masked_fill(~word[..., None], 0)
-
-    def forward(self, tokens: Int[Tensor, "n length"]) -> Float[Tensor, "n d"]:
-        """The mean of each text's words. Raises: TypeError and ValueError as `TextTransformer`."""
-        return self.read(tokens).sum(1) / (tokens != PAD).sum(1, keepdim=True).clamp(min=1)
+        return self.projection(super().read(tokens)).masked_fill((tokens == PAD)[..., None], 0)
 
 
 class FrozenEncoders(nn.Module):

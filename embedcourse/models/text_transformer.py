@@ -38,7 +38,14 @@ class TextTransformer(nn.Module):
         self.layers = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
 
     def forward(self, tokens: Int[Tensor, "n length"]) -> Float[Tensor, "n width"]:
-        """The embedding of each text, with a gradient.
+        """The embedding of each text, with a gradient: the mean of its words.
+
+        Raises: TypeError and ValueError as `read`.
+        """
+        return self.read(tokens).sum(1) / (tokens != PAD).sum(1, keepdim=True).clamp(min=1)  # (n, width)
+
+    def read(self, tokens: Int[Tensor, "n length"]) -> Float[Tensor, "n length width"]:
+        """A vector for each word as it is meant in its text, with a gradient; zeros for padding.
 
         Raises: TypeError for what is no tensor of whole numbers; ValueError for texts that are too long, or for tokens
         outside the vocabulary.
@@ -49,8 +56,7 @@ class TextTransformer(nn.Module):
         ignored = ~word
         ignored[:, 0] = False  # a text without a word has to look at something, or its softmax is 0/0
         x = self.layers(x, src_key_padding_mask=ignored)  # (n, l, width)
-        x = x.masked_fill(~word[..., None], 0)
-        return x.sum(1) / word.sum(1, keepdim=True).clamp(min=1)  # (n, width)
+        return x.masked_fill(~word[..., None], 0)
 
     def embed(self, tokens: Int[Tensor, "n length"]) -> Float[Tensor, "n width"]:
         """The embedding of each text in evaluation mode, without a gradient; the mode is put back afterwards."""
