@@ -2,8 +2,17 @@
 
 from embedcourse.world.blocks.examples import TASKS, Example, sample_conversations, sample_examples
 from embedcourse.world.blocks.goals import Goal, next_move, plan, sample_goals
-from embedcourse.world.blocks.gripper import COMMANDS, act, next_command
-from embedcourse.world.blocks.language import ask, decode, describe, encode, parse_plan, write_plan
+from embedcourse.world.blocks.gripper import COMMANDS, act, current_move, next_command
+from embedcourse.world.blocks.language import (
+    ask,
+    decode,
+    describe,
+    encode,
+    parse_command,
+    parse_plan,
+    write_command,
+    write_plan,
+)
 from embedcourse.world.blocks.loops import calm, closed_loop, first_move, one_command, open_loop, slips, stranger
 from embedcourse.world.blocks.states import (
     COLOURS,
@@ -33,6 +42,7 @@ __all__ = [
     "ask",
     "calm",
     "closed_loop",
+    "current_move",
     "decode",
     "describe",
     "disturb",
@@ -45,6 +55,7 @@ __all__ = [
     "next_move",
     "one_command",
     "open_loop",
+    "parse_command",
     "parse_plan",
     "plan",
     "render_depth",
@@ -57,5 +68,6 @@ __all__ = [
     "slots",
     "state_vectors",
     "stranger",
+    "write_command",
     "write_plan",
 ]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from embedcourse.world.blocks.goals import Goal, plan, some_goal
-from embedcourse.world.blocks.gripper import act, next_command
-from embedcourse.world.blocks.language import OBSERVATION, ask, describe, parse_plan, write_plan
+from embedcourse.world.blocks.gripper import act, current_move, next_command
+from embedcourse.world.blocks.language import OBSERVATION, ask, describe, parse_plan, write_command, write_plan
 from embedcourse.world.blocks.states import State, execute, is_held_out, sample_states
 
 __all__ = [
@@ -93,12 +93,13 @@ def make_plan(state: State, goal: Goal) -> Example:
 
 
 def give_command(state: State, goal: Goal) -> Example:
-    """What the gripper is to do now.
+    """What the gripper is to do now, and for which move: a model that says the move first has half the answer.
 
     Raises: nothing.
     Source: this course, after PaLM-E's control loop (section 6.3).
     """
-    return Example(state, request("command", goal), next_command(state, goal))
+    said = write_command(current_move(state, goal), next_command(state, goal))
+    return Example(state, request("command", goal), said)
 
 
 def answer_question(state: State, dice: random.Random) -> Example:

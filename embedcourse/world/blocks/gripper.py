@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from embedcourse.world.blocks.goals import Goal, is_ready, misplaced, next_move
-from embedcourse.world.blocks.states import COLUMNS, Impossible, State
+from embedcourse.world.blocks.states import COLUMNS, TABLE, Impossible, Move, State
 
-__all__ = ["COMMANDS", "act", "next_command"]
+__all__ = ["COMMANDS", "act", "current_move", "next_command"]
 
 #: What the gripper can be told; "stop" says that all is done.
 COMMANDS = ("left", "right", "pick", "place", "stop")
@@ -42,26 +42,33 @@ def with_stack(state: State, stack: tuple[str, ...]) -> State:
     return replace(state, stacks=stacks)
 
 
-def next_command(state: State, goal: Goal) -> str:
-    """What to do now so that the goal holds in the end, seen from any state, whatever happened before.
+def current_move(state: State, goal: Goal) -> Move | None:
+    """The move that is under way or comes next, seen from any state, whatever happened before; None: the goal holds.
+
+    What hangs in the gripper goes to its place where that is ready, else to the table.
 
     Raises: nothing.
     Source: this course.
     """
-    if state.held:
-        return towards(state, destination(state, goal), "place")
-    move = next_move(state, goal)
-    return towards(state, state.column(move.block), "pick") if move else "stop"
-
-
-def destination(state: State, goal: Goal) -> int:
-    """The column for the block in the gripper: its place where that is ready, else the nearest free one."""
+    if state.held is None:
+        return next_move(state, goal)
     wrong = misplaced(state, goal)
-    for block, onto in goal.pairs:
-        if block == state.held and onto in state.blocks and is_ready(state, onto, wrong):
-            return state.column(onto)
-    free = [column for column in range(COLUMNS) if not state.stacks[column]]
-    return min(free, key=lambda column: abs(column - state.gripper))
+    ready = [onto for block, onto in goal.pairs if block == state.held and is_ready(state, onto, wrong)]
+    return Move(state.held, ready[0] if ready else TABLE)
+
+
+def next_command(state: State, goal: Goal) -> str:
+    """What the gripper is to do now so that the goal holds in the end.
+
+    Raises: nothing.
+    Source: this course.
+    """
+    move = current_move(state, goal)
+    if move is None:
+        return "stop"
+    if state.held is None:
+        return towards(state, state.column(move.block), "pick")
+    return towards(state, state.stacks.index(()) if move.onto == TABLE else state.column(move.onto), "place")
 
 
 def towards(state: State, column: int, there: str) -> str:

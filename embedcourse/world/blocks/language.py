@@ -16,7 +16,9 @@ __all__ = [
     "decode",
     "describe",
     "encode",
+    "parse_command",
     "parse_plan",
+    "write_command",
     "write_plan",
 ]
 
@@ -80,6 +82,27 @@ def write_plan(moves: Sequence[Move]) -> str:
     Source: this course.
     """
     return f" {THEN} ".join(map(str, moves)) or "stop"
+
+
+def write_command(move: Move | None, command: str) -> str:
+    """A command in words, after the move that it belongs to: "move red to table : left", or "stop".
+
+    Raises: nothing.
+    Source: this course.
+    """
+    return f"{move} : {command}" if move else command
+
+
+def parse_command(text: str) -> str:
+    """The command in words of the form of `write_command`.
+
+    Raises: ValueError where there is none.
+    Source: this course.
+    """
+    command = text.split(":")[-1].strip()
+    if command not in COMMANDS:
+        raise ValueError(f"text: expected a command such as 'move red to table : left' or 'stop', got {text!r}")
+    return command
 
 
 def parse_plan(text: str) -> list[Move]:

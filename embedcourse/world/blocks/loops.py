@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from embedcourse.world.blocks.goals import Goal
 from embedcourse.world.blocks.gripper import act
-from embedcourse.world.blocks.language import parse_plan
+from embedcourse.world.blocks.language import parse_command, parse_plan
 from embedcourse.world.blocks.states import State, disturb, moved
 
 __all__ = [
@@ -66,10 +66,11 @@ def first_move(state: State, words: str) -> State | None:
 def one_command(state: State, words: str) -> State | None:
     """The state after a command in words; None for "stop".
 
-    Raises: ValueError for an unknown command, and its kind Impossible as `act`.
+    Raises: ValueError as `parse_command`, and its kind Impossible as `act`.
     Source: this course.
     """
-    return None if words == "stop" else act(state, words)
+    command = parse_command(words)
+    return None if command == "stop" else act(state, command)
 
 
 def closed_loop(

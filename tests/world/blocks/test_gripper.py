@@ -5,8 +5,8 @@ import random
 import pytest
 
 from embedcourse.world.blocks.goals import put, sample_goals
-from embedcourse.world.blocks.gripper import act, next_command
-from embedcourse.world.blocks.states import Impossible, State, disturb, sample_states
+from embedcourse.world.blocks.gripper import act, current_move, next_command
+from embedcourse.world.blocks.states import Impossible, Move, State, disturb, sample_states
 
 STATE = State((("red", "blue"), (), ("green",), ()))
 
@@ -63,3 +63,13 @@ def test_the_policy_by_hand():
     assert [next_command(STATE, goal), next_command(act(STATE, "pick"), goal)] == ["pick", "right"]
     assert next_command(State((("red",), (), ("green",), ()), 2, "blue"), goal) == "place"
     assert next_command(State((("red",), (), ("green", "blue"), ()), 2), goal) == "stop"
+
+
+def test_what_is_in_the_gripper_goes_to_its_place_or_to_the_first_free_column():
+    held = State((("red",), (), ("green",), ()), 3, "blue")
+    assert current_move(held, put("blue", "green")) == Move("blue", "green")
+    assert current_move(held, put("red", "green")) == Move("blue", "table")
+    assert next_command(held, put("red", "green")) == "left"
+    assert next_command(State(held.stacks, 1, "blue"), put("red", "green")) == "place"
+    assert current_move(STATE, put("red", "green")) == Move("blue", "table")
+    assert current_move(STATE, put("blue", "red")) is None

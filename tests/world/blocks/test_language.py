@@ -16,7 +16,9 @@ from embedcourse.world.blocks.language import (
     decode,
     describe,
     encode,
+    parse_command,
     parse_plan,
+    write_command,
     write_plan,
 )
 from embedcourse.world.blocks.states import Move, State, sample_states
@@ -57,6 +59,16 @@ def test_plans_come_back_from_words():
 def test_what_is_no_plan_is_refused(text):
     with pytest.raises(ValueError, match="text: expected moves"):
         parse_plan(text)
+
+
+def test_commands_come_back_from_words():
+    said = write_command(Move("blue", "table"), "left")
+    assert said == "move blue to table : left"
+    assert decode(encode(said)) == said
+    assert parse_command(said) == parse_command("left") == "left"
+    assert write_command(None, "stop") == parse_command("stop") == "stop"
+    with pytest.raises(ValueError, match=r"text: expected a command such as .*got 'move blue to table'"):
+        parse_command("move blue to table")
 
 
 def truth(state, question):
