@@ -170,6 +170,7 @@ class InterfaceLayer(nn.Module):
     """Content attention of the queries, conditional attention of queries and prompts, two linear layers for each.
 
     After each of the three, what comes out is added to what went in, and the sum is normalised (post-norm).
+    Nobody reads the prompts after the last layer, so it leaves them as they came.
     Source: Zou et al. (2024), section 3.
     """
 
@@ -186,13 +187,17 @@ class InterfaceLayer(nn.Module):
         features: Float[Tensor, "n m d"],
         reads: Bool[Tensor, "n q m"],
         sees: Bool[Tensor, "n s s"],
+        *,
+        last: bool = False,
     ) -> tuple[Float[Tensor, "n q d"], Float[Tensor, "n p d"]]:
         """Queries and prompts after this layer."""
+        count = queries.shape[1]
         queries = self.norms[0](queries + self.content(queries, features, reads))
-        x = torch.cat([queries, prompts], dim=1)  # (n, s, d)
-        x = self.norms[1](x + self.conditional(x, x, sees))
+        seen = torch.cat([queries, prompts], dim=1)  # (n, s, d)
+        x = queries if last else seen
+        x = self.norms[1](x + self.conditional(x, seen, sees[:, : x.shape[1]]))
         x = self.norms[2](x + self.feed_forward(x))
-        return x[:, : queries.shape[1]], x[:, queries.shape[1] :]
+        return x[:, :count], prompts if last else x[:, count:]
 
 
 class FIND(nn.Module):
@@ -200,10 +205,12 @@ class FIND(nn.Module):
 
     feature_dim, fine_dim: widths of the frozen features; words and patches share the first. dim: its own width.
     length: the most words of a sentence.
-    One projection takes words and patches into one space; queries start from the mean of their prompts.
+    One projection takes words and patches into one space; queries start from the mean of their prompts. A patch at the
+    edge of an object seldom shows what it belongs to: a convolution tells each what surrounds it.
 
     Source: Zou et al. (2024), "Interfacing Foundation Models' Embeddings" (FIND). Without its mask-guided attention
-    and its object queries that are matched afterwards: here every query is prompted.
+    and its object queries that are matched afterwards: here every query is prompted. The convolution is all that there
+    is of a pixel decoder; the way back to fine pixels: Lin et al. (2017), "Feature Pyramid Networks", section 3.
     """
 
     def __init__(
@@ -222,14 +229,16 @@ class FIND(nn.Module):
             raise ValueError(f"heads: expected a divisor of dim {dim}, got {heads}")
         self.dim = dim
         self.project = nn.Sequential(nn.LayerNorm(feature_dim), nn.Linear(feature_dim, dim))
-        self.fine = nn.Conv2d(fine_dim, dim, 1)
+        self.fine = nn.Linear(fine_dim, dim)
+        self.surroundings = nn.Sequential(
+            nn.Conv2d(dim + fine_dim, dim, 3, padding=1), nn.GELU(), nn.Conv2d(dim, dim, 1)
+        )
         self.place = nn.Linear(4 * WAVES, dim)
         self.order = nn.Parameter(0.3 * torch.randn(length, dim))
         self.queries = nn.ParameterDict({kind: 0.02 * torch.randn(dim) for kind in ("object", "image", "text")})
         self.layers = nn.ModuleList(InterfaceLayer(dim, heads) for _ in range(layers))
-        self.pixel_map = nn.Sequential(
-            nn.Conv2d(fine_dim + feature_dim + 4 * WAVES, dim, 1), nn.GELU(), nn.Conv2d(dim, dim, 1)
-        )
+        self.lateral = nn.Conv2d(fine_dim, dim, 1)
+        self.pixel_map = nn.Sequential(nn.GELU(), nn.Conv2d(dim, dim, 1))
         self.semantic = nn.Linear(dim, dim)
         self.pixel = nn.Sequential(nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, dim + 1))
         self.logit_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
@@ -256,19 +265,20 @@ class FIND(nn.Module):
     def region_prompts(
         self, vision: Vision, regions: Bool[Tensor, "n q h w"], *, placed: bool
     ) -> Float[Tensor, "n q d"]:
-        """One prompt for each region of a picture: the mean of its features. A click is a region of one pixel.
+        """One prompt for each region of a picture, of the mean of its features. A click is a region of one pixel.
 
         placed: say where the region lies. A region of another picture says only what it shows.
         """
-        x = self.patch_tokens(vision, placed=placed)  # (n, d, h, w)
-        return region_mean(x, regions) + region_mean(self.fine(vision.fine), regions)
-
-    def patch_tokens(self, vision: Vision, *, placed: bool = True) -> Float[Tensor, "n d h w"]:
-        """The patches in the interface's space, with where they lie."""
-        x = self.project(vision.patches.movedim(1, -1))  # (n, h, w, d)
+        prompts = self.project(region_mean(vision.patches, regions)) + self.fine(region_mean(vision.fine, regions))
         if placed:
-            x = x + self.place(waves(x.shape[1], x.shape[2], x).movedim(0, -1))
-        return x.movedim(-1, 1)
+            prompts = prompts + self.place(region_mean(waves(vision.fine), regions))
+        return prompts
+
+    def patch_tokens(self, vision: Vision) -> Float[Tensor, "n d h w"]:
+        """The patches in the interface's space, with what surrounds them and where they lie."""
+        x = self.project(vision.patches.movedim(1, -1)).movedim(-1, 1)  # (n, d, h, w)
+        x = x + self.surroundings(torch.cat([x, F.adaptive_avg_pool2d(vision.fine, x.shape[2:])], dim=1))
+        return x + self.place(waves(x).movedim(1, -1)).movedim(-1, 1)
 
     def forward(self, vision: Vision, questions: Sequence[Question], size: int = 32) -> list[Answer]:
         """The answers to all questions about each picture, in one pass; each is what it were if asked alone.
@@ -276,7 +286,8 @@ class FIND(nn.Module):
         Raises: ValueError for no question, an unknown task, prompts where the task has none, or a query without any.
         """
         check_questions(questions)
-        tokens = self.patch_tokens(vision).flatten(2).transpose(1, 2)  # (n, patches, d)
+        patches = self.patch_tokens(vision)
+        tokens = patches.flatten(2).transpose(1, 2)  # (n, patches, d)
         queries = torch.cat([self.first_queries(vision, question) for question in questions], dim=1)  # (n, q, d)
         prompts = torch.cat([question.prompts.flatten(1, 2) for question in questions], dim=1)  # (n, p, d)
         given = torch.cat([question.given.flatten(1) for question in questions], dim=1)  # (n, p)
@@ -285,8 +296,8 @@ class FIND(nn.Module):
         sees = conditional_mask(given, owner, queries.shape[1])
         features = torch.cat([tokens, prompts], dim=1)  # (n, patches + p, d): as they came, in every layer
         for layer in self.layers:
-            queries, prompts = layer(queries, prompts, features, reads, sees)
-        semantic, masks = unit(self.semantic(queries)), self.draw(queries, vision, size)
+            queries, prompts = layer(queries, prompts, features, reads, sees, last=layer is self.layers[-1])
+        semantic, masks = unit(self.semantic(queries)), self.draw(queries, vision.fine, patches, size)
         counts = [question.given.shape[1] for question in questions]
         return [Answer(*parts) for parts in zip(semantic.split(counts, 1), masks.split(counts, 1), strict=True)]
 
@@ -297,13 +308,16 @@ class FIND(nn.Module):
             return start + pooled(question.prompts, question.given)
         return (start + self.project(vision.image))[:, None].expand(-1, question.given.shape[1], -1)
 
-    def draw(self, queries: Float[Tensor, "n q d"], vision: Vision, size: int) -> Float[Tensor, "n q size size"]:
+    def draw(
+        self,
+        queries: Float[Tensor, "n q d"],
+        fine: Float[Tensor, "n c h2 w2"],
+        patches: Float[Tensor, "n d h w"],
+        size: int,
+    ) -> Float[Tensor, "n q size size"]:
         """The mask of each query at the picture's size."""
-        n, _, h, w = vision.fine.shape
-        patches = F.interpolate(vision.patches, (h, w), mode="bilinear")
-        places = waves(h, w, patches).expand(n, -1, -1, -1)
-        pixels = self.project(patches.movedim(1, -1)).movedim(-1, 1)
-        pixels = pixels + self.pixel_map(torch.cat([vision.fine, patches, places], dim=1))  # (n, d, h, w)
+        x = self.lateral(fine) + F.interpolate(patches, fine.shape[2:], mode="bilinear")
+        pixels = x + self.pixel_map(x)  # (n, d, h2, w2)
         embedding, threshold = self.pixel(queries).split([self.dim, 1], dim=2)
         return mask_logits(queries + embedding, pixels, size) - threshold[..., None]
 
@@ -337,12 +351,13 @@ def mask_logits(
 WAVES = 4
 
 
-def waves(h: int, w: int, like: Tensor) -> Float[Tensor, "c h w"]:
-    """Sines and cosines of 1/4, 1/2, 1 and 2 periods across the picture, along y and along x: where each cell lies."""
+def waves(like: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h w"]:
+    """Sines and cosines of 1/4, 1/2, 1 and 2 periods across a map, along y and along x: where each cell lies."""
+    n, _, h, w = like.shape
     rates = torch.pi / 2 * 2 ** torch.arange(WAVES, device=like.device, dtype=like.dtype)[:, None]
     y, x = (rates * ((torch.arange(k, device=like.device, dtype=like.dtype) + 0.5) / k) for k in (h, w))
     down, across = (torch.cat([line.sin(), line.cos()]) for line in (y, x))  # (2·WAVES, h) and (2·WAVES, w)
-    return torch.cat([down[:, :, None].expand(-1, -1, w), across[:, None].expand(-1, h, -1)])
+    return torch.cat([down[:, :, None].expand(-1, -1, w), across[:, None].expand(-1, h, -1)]).expand(n, -1, -1, -1)
 
 
 def region_mean(x: Float[Tensor, "n d h w"], regions: Bool[Tensor, "n q h2 w2"]) -> Float[Tensor, "n q d"]:

@@ -26,6 +26,7 @@ from embedcourse.world.scenes import (
     phrases,
     render_groups,
     sample_groups,
+    thing_captions,
 )
 from embedcourse.world.text import PAD, THINGS, TOKENS, VOCABULARY, encode, prompts
 
@@ -119,9 +120,11 @@ class Lessons(NamedTuple):
     #: Words that fit the object at each place alone; where none stands, at another.
     expressions: Int[Tensor, "n 4 length"]
     captions: Int[Tensor, "n length2"]
-    #: The place of an object that is shown instead of named, words for it, and another picture of such an object.
+    #: The place of an object that is shown instead of named, words that point at it, words for its scene, and another
+    #: picture of such an object.
     shown: Int[Tensor, " n"]
     with_thing: Int[Tensor, "n length"]
+    caption_with_thing: Int[Tensor, "n length3"]
     others: Float[Tensor, "n 3 32 32"]
     regions: Bool[Tensor, "n 1 32 32"]
 
@@ -150,6 +153,7 @@ def lessons(n: int, *, seed: int, hold_out: Iterable[Sequence[str]] = ()) -> Les
         encode(group_captions(groups), GROUP_LENGTH),
         shown,
         encode(expressions_for(groups, shown, unnamed=True), EXPRESSION_LENGTH),
+        encode(thing_captions(groups, shown)),
         others,
         regions[:, :1],
     )
@@ -402,9 +406,8 @@ def asked(
         questions["retrieval"] = model.caption(lesson.captions)
     if any(task.startswith("interleaved") for task in tasks):
         region = model.region(lesson.others, lesson.regions)
-        for task in ("interleaved grounding", "interleaved retrieval"):
-            if task in tasks:
-                questions[task] = model.shown(task, lesson.with_thing, region)
+        sentences = {"interleaved grounding": lesson.with_thing, "interleaved retrieval": lesson.caption_with_thing}
+        questions |= {task: model.shown(task, words, region) for task, words in sentences.items() if task in tasks}
     return questions, truth
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from embedcourse.world.factors import FACTORS, Scenes, sample
 from embedcourse.world.image import PIXELS, add_grain, paint_object, render_background, shadowed
 from embedcourse.world.noise import uniform
-from embedcourse.world.text import THINGS, decode, said, to_the_left, with_an
+from embedcourse.world.text import THINGS, WORDS, decode, said, to_the_left, with_an
 
 __all__ = [
     "GROUP_LENGTH",
@@ -21,6 +21,7 @@ __all__ = [
     "referring_expressions",
     "render_groups",
     "sample_groups",
+    "thing_captions",
 ]
 
 #: Places for objects in each scene.
@@ -177,18 +178,42 @@ def expressions_for(groups: Groups, target: Int[Tensor, " n"], *, unnamed: bool 
     Raises: ValueError for a place where no object stands.
     Source: as `referring_expressions`.
     """
-    count = groups.present.sum(1)
-    if not (target < count).all():
-        raise ValueError(f"target: expected places where objects stand, got {int(target[target >= count][0])}")
-    other = uniform(groups.objects.key[::PLACES], 2, "refer")[:, 1]
-    landmark = (target + 1 + (other * (count - 1)).long()) % count
-    start = PLACES * torch.arange(len(groups), device=count.device)
+    landmark = others(groups, target)[0]
+    start = PLACES * torch.arange(len(groups), device=landmark.device)
     relation = relations(groups.objects[start + target], groups.objects[start + landmark])
     names = phrases(groups, target if unnamed else None)
     return [
         f"the {own[i]} {words} the {own[j]}"
         for own, i, words, j in zip(names, target.tolist(), relation, landmark.tolist(), strict=True)
     ]
+
+
+def thing_captions(groups: Groups, target: Int[Tensor, " n"]) -> list[str]:
+    """On up to three objects of each scene: "the thing left of the blue cube and a green object".
+
+    The object at a place is a thing and no more, so that a picture can stand for it; the third has but its colour.
+
+    Raises: ValueError as `expressions_for`.
+    Source: this course.
+    """
+    landmark, third = others(groups, target)
+    start = PLACES * torch.arange(len(groups), device=third.device)
+    colours = [WORDS["colour"][colour][0] for colour in groups.objects.colour[start + third].tolist()]
+    return [
+        with_an(f"{text} and a {colour} object") if more else text
+        for text, colour, more in zip(
+            expressions_for(groups, target, unnamed=True), colours, (third != landmark).tolist(), strict=True
+        )
+    ]
+
+
+def others(groups: Groups, target: Int[Tensor, " n"]) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+    """The places of two other objects of each scene, drawn at random; the same one twice where there is but one."""
+    count = groups.present.sum(1)
+    if not (target < count).all():
+        raise ValueError(f"target: expected places where objects stand, got {int(target[target >= count][0])}")
+    step = 1 + (uniform(groups.objects.key[::PLACES], 2, "refer")[:, 1] * (count - 1)).long()
+    return (target + step) % count, (target + 1 + step % (count - 1)) % count
 
 
 def phrases(groups: Groups, unnamed: Int[Tensor, " n"] | None = None) -> list[list[str]]:

@@ -130,6 +130,9 @@ def test_a_layer_is_made_of_torchs_own_parts(device, generator):
     x = layer.norms[2](x + layer.feed_forward(x))
     found = layer(queries, prompts, features, reads, sees)
     torch.testing.assert_close(torch.cat(found, dim=1), x, atol=1e-5, rtol=1e-5)
+    as_last, unchanged = layer(queries, prompts, features, reads, sees, last=True)
+    torch.testing.assert_close(as_last, x[:, :2], atol=1e-5, rtol=1e-5)
+    assert torch.equal(unchanged, prompts)
 
 
 def test_a_mask_by_hand():
@@ -143,22 +146,38 @@ def test_a_mask_by_hand():
 
 
 def test_a_mask_is_drawn_pixel_by_pixel(generator):
-    """On maps of one size: what a pixel shows and the query share, less the query's own threshold."""
+    """On maps of one size: what a pixel shows beside its patch and the query share, less the query's own threshold."""
     model = small_find(generator)
-    vision = Vision(*(torch.randn(shape, generator=generator) for shape in ((2, 5, 4, 4), (2, 6, 4, 4), (2, 6))))
-    queries, places = torch.randn(2, 3, 8, generator=generator), waves(4, 4, vision.fine)
-    masks = model.draw(queries, vision, 4)
+    queries, fine, patches = (
+        torch.randn(shape, generator=generator) for shape in ((2, 3, 8), (2, 5, 4, 4), (2, 8, 4, 4))
+    )
+    masks = model.draw(queries, fine, patches, 4)
     for n, q, y, x in [(0, 0, 0, 0), (0, 2, 1, 3), (1, 1, 3, 2)]:
-        shown = torch.cat([vision.fine[n, :, y, x], vision.patches[n, :, y, x], places[:, y, x]])
-        pixel = model.project(vision.patches[n, :, y, x]) + model.pixel_map(shown[:, None, None])[:, 0, 0]
+        shown = model.lateral.weight[:, :, 0, 0] @ fine[n, :, y, x] + model.lateral.bias + patches[n, :, y, x]
+        pixel = shown + model.pixel_map(shown[:, None, None])[:, 0, 0]
         wanted = model.pixel(queries[n, q])
         expected = (queries[n, q] + wanted[:8]) @ pixel / math.sqrt(8) - wanted[8]
         torch.testing.assert_close(masks[n, q, y, x], expected, atol=1e-4, rtol=1e-4)
 
 
 def test_every_cell_has_waves_of_its_own():
-    cells = waves(8, 6, torch.zeros(1)).flatten(1).T
-    assert torch.pdist(cells).min() > 0.1
+    cells = waves(torch.zeros(2, 3, 8, 6))
+    assert torch.equal(cells[0], cells[1])
+    assert torch.pdist(cells[0].flatten(1).T).min() > 0.1
+
+
+def test_a_patch_hears_its_neighbours_and_no_others(generator):
+    model, vision = small_find(generator), vision_of(1, generator)
+    before = model.patch_tokens(vision)
+    changed = vision.patches.clone()
+    changed[:, :, 0, 0] = changed[:, :, 0, 0].flip(1)
+    differ = (model.patch_tokens(vision._replace(patches=changed)) - before).abs().amax((0, 1)) > 1e-6
+    assert differ.tolist() == [[y < 2 and x < 2 for x in range(4)] for y in range(4)]
+    fine = vision.fine.clone()
+    fine[:, :, 7, 7] += 1  # of the last patch
+    differ = (model.patch_tokens(vision._replace(fine=fine)) - before).abs().amax((0, 1)) > 1e-6
+    assert differ.tolist() == [[y > 1 and x > 1 for x in range(4)] for y in range(4)]
+    assert not torch.allclose(*model.patch_tokens(Vision(*(x * 0 for x in vision)))[0, :, 1, 1:3].T)  # their places
 
 
 def test_pictures_stand_in_the_place_of_words_in_reading_order(generator):
@@ -183,18 +202,20 @@ def test_the_mean_of_what_is_given(device, generator):
 
 
 def test_a_region_is_the_mean_of_its_features(generator):
-    """A region of whole cells, and a click: the cell that holds the pixel."""
+    """A region of whole cells, and a click: the cell that holds the pixel. An empty region is a picture of nothing."""
     model, vision = small_find(generator), vision_of(2, generator)
-    region = torch.zeros(2, 2, 16, 16, dtype=torch.bool)
+    region = torch.zeros(2, 3, 16, 16, dtype=torch.bool)
     region[:, 0, 4:12, :4] = True  # two of the four rows of patches, the first column
     region[:, 1, 9, 14] = True
     found = model.region_prompts(vision, region, placed=False)
-    patches = model.project(vision.patches.permute(0, 2, 3, 1))
-    fine = model.fine(vision.fine).permute(0, 2, 3, 1)
-    expected = patches[:, 1:3, 0].mean(1) + fine[:, 2:6, :2].flatten(1, 2).mean(1)
-    torch.testing.assert_close(found[:, 0], expected)
-    torch.testing.assert_close(found[:, 1], patches[:, 2, 3] + fine[:, 4, 7])
-    assert not torch.allclose(model.region_prompts(vision, region, placed=True), found)
+    patches, fine = vision.patches.movedim(1, -1), vision.fine.movedim(1, -1)
+    means = (patches[:, 1:3, 0].mean(1), fine[:, 2:6, :2].mean((1, 2))), (patches[:, 2, 3], fine[:, 4, 7])
+    for k, (coarse, close) in enumerate(means):
+        torch.testing.assert_close(found[:, k], model.project(coarse) + model.fine(close))
+    nothing = model.project(torch.zeros(6)) + model.fine.bias
+    torch.testing.assert_close(found[:, 2], nothing.expand(2, -1))
+    where = model.region_prompts(vision, region, placed=True) - found
+    torch.testing.assert_close(where[:, 1], model.place(waves(vision.fine)[:, :, 4, 7]))
 
 
 def test_the_order_of_words_tells_sentences_apart(generator):

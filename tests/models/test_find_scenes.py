@@ -24,7 +24,7 @@ from embedcourse.models.find_scenes import (
 from embedcourse.models.text_transformer import TextTransformer
 from embedcourse.training import fit
 from embedcourse.world import FACTORS, encode
-from embedcourse.world.scenes import GROUP_LENGTH, group_captions, sample_groups
+from embedcourse.world.scenes import GROUP_LENGTH, group_captions, sample_groups, thing_captions
 from embedcourse.world.text import VOCABULARY, WORDS, decode
 
 N = 60
@@ -88,6 +88,7 @@ def test_what_is_shown_is_not_named():
     full = decode(LESSONS.expressions[torch.arange(N), LESSONS.shown])
     for with_thing, text in zip(decode(LESSONS.with_thing), full, strict=True):
         assert with_thing == "the thing " + text[RELATION.search(text).start() + 1 :]
+    assert decode(LESSONS.caption_with_thing) == thing_captions(GROUPS, LESSONS.shown)
     assert GROUPS.present[torch.arange(N), LESSONS.shown].all()
     assert set(LESSONS.shown.tolist()) == {0, 1, 2, 3}
 
@@ -184,6 +185,17 @@ def test_the_loss_is_the_weighted_sum_of_what_each_answer_costs():
     torch.testing.assert_close(terms["grounding"], expected.detach())
     retrieval = ClipLoss()(image.semantic[:, 0], text.semantic[:, 0], 1 / 0.07)
     torch.testing.assert_close(terms["retrieval"], retrieval.detach(), rtol=1e-3, atol=1e-3)
+    region = model.region(batch.others, batch.regions)
+    asked = [
+        model.shown("interleaved grounding", batch.with_thing, region),
+        model.shown("interleaved retrieval", batch.caption_with_thing, region),
+    ]
+    found, text = model.interface(vision, asked)
+    masks, truth = found.masks[:, 0], batch.masks[torch.arange(8), batch.shown]
+    expected = F.binary_cross_entropy_with_logits(masks, truth.float()) + dice_loss(masks, truth)
+    torch.testing.assert_close(terms["interleaved grounding"], expected.detach())
+    retrieval = ClipLoss()(image.semantic[:, 0], text.semantic[:, 0], 1 / 0.07)
+    torch.testing.assert_close(terms["interleaved retrieval"], retrieval.detach(), rtol=1e-3, atol=1e-3)
 
 
 def test_every_way_to_ask_gives_the_answer_of_the_interface():
@@ -197,19 +209,20 @@ def test_every_way_to_ask_gives_the_answer_of_the_interface():
         model.shown("interleaved grounding", part.with_thing, region),
         model.whole(6),
         model.caption(part.captions),
-        model.shown("interleaved retrieval", part.with_thing, region),
+        model.shown("interleaved retrieval", part.caption_with_thing, region),
     ]
     with torch.no_grad():
         classes, phrase, clicked, shown, image, text, mixed = model.interface(vision, asked)
     assert torch.equal(model.segment(part.pictures, names), F.pad(classes.masks, (0, 0, 0, 0, 0, 1)).argmax(1))
-    sentences, texts = decode(part.expressions[:, 0]), decode(part.with_thing)
+    sentences = decode(part.expressions[:, 0])
+    with_thing, caption_with_thing = decode(part.with_thing), decode(part.caption_with_thing)
     for found, expected in (
         (model.ground(part.pictures, sentences), phrase.masks[:, 0]),
         (model.select(part.pictures, clicks), clicked.masks),
-        (model.ground_shown(part.pictures, texts, part.others, part.regions), shown.masks[:, 0]),
+        (model.ground_shown(part.pictures, with_thing, part.others, part.regions), shown.masks[:, 0]),
         (model.embed_image(part.pictures), image.semantic[:, 0]),
         (model.embed_text(decode(part.captions)), text.semantic[:, 0]),
-        (model.embed_shown(texts, part.others, part.regions), mixed.semantic[:, 0]),
+        (model.embed_shown(caption_with_thing, part.others, part.regions), mixed.semantic[:, 0]),
     ):
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
         assert not found.requires_grad

@@ -16,6 +16,7 @@ from embedcourse.world.scenes import (
     referring_expressions,
     render_groups,
     sample_groups,
+    thing_captions,
 )
 from embedcourse.world.text import UNKNOWN, encode
 from tests.world.reading import claims, facts
@@ -125,6 +126,24 @@ def test_who_is_unnamed_is_a_thing_and_all_else_stays():
         assert text.startswith("the thing ")
 
 
+def test_what_is_said_beside_a_thing_is_true_of_others():
+    """A third object by its colour alone, where there is one."""
+    target = GROUPS.present.sum(1) - 1
+    short = expressions_for(GROUPS, target, unnamed=True)
+    thirds = []
+    for i, (text, beginning) in enumerate(zip(thing_captions(GROUPS, target), short, strict=True)):
+        more = text.removeprefix(beginning)
+        assert bool(more) == (len(objects(i)) > 2)
+        if more:
+            named = {int(target[i]), place(i, RELATION.split(beginning)[2])}
+            (article, colour, thing) = more.removeprefix(" and ").split()
+            assert (article, thing) == ("an" if colour == "orange" else "a", "object")
+            fitting = [k for k, facts in enumerate(objects(i)) if facts["colour"] == colour and k not in named]
+            assert fitting, text
+            thirds.append(fitting[0])
+    assert len(set(thirds)) > 1
+
+
 def test_pairs_that_are_held_out_never_occur_and_others_stay_common():
     pairs = [("red", "cube"), ("blue", "torus"), ("pink", "cone")]
     objects = sample_groups(2000, seed=3, hold_out=pairs).objects
@@ -163,7 +182,8 @@ def test_bad_requests_are_refused_by_name():
     every = [(colour, shape) for colour in FACTORS["colour"] for shape in FACTORS["shape"]]
     with pytest.raises(ValueError, match="hold_out: expected at least 4 pairs to be left, got 3"):
         sample_groups(1, seed=0, hold_out=every[3:])
-    with pytest.raises(ValueError, match="target: expected places where objects stand, got 3"):
-        expressions_for(GROUPS, torch.full((400,), 3))
+    for speak in (expressions_for, thing_captions):
+        with pytest.raises(ValueError, match="target: expected places where objects stand, got 3"):
+            speak(GROUPS, torch.full((400,), 3))
     with pytest.raises(ValueError, match="slice"):
         GROUPS[::2]
