@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Close", "Comparator", "Difference", "SameSets"]
+__all__ = ["Close", "Comparator", "Difference", "SameSets", "ShareRight"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,23 @@ class SameSets:
         if difference is None or difference.kind != "value":
             return difference
         return Close()(expected.sort(dim=-1).values, got.sort(dim=-1).values)
+
+
+@dataclass(frozen=True)
+class ShareRight:
+    """Predictions are right when at least that share of them is what was expected, each in its own place."""
+
+    at_least: float
+
+    def __call__(self, expected: Tensor, got: Any) -> Difference | None:
+        """Compare the form first, then count."""
+        difference = Close()(expected, got)
+        if difference is None or difference.kind != "value":
+            return difference
+        right, wanted = (expected == got).sum().item(), math.ceil(self.at_least * expected.numel())
+        if right >= wanted:
+            return None
+        return Difference("value", f"{right} of {expected.numel()} predictions are right, and {wanted} are needed")
 
 
 def short(dtype: torch.dtype) -> str:

@@ -76,7 +76,7 @@ class Exam:
         return [fault(self.task, e, a) for e, a in zip(self.expected, answers, strict=True)]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def exam_of(task: Task, seed: int) -> Exam:
     """The exam of a task and a seed; the latest ones are kept, so that a class is judged by one set of answers."""
     return Exam(task, seed)
@@ -219,6 +219,8 @@ def example(task: Task, case: Case, expected: Answer, answer: Answer, difference
         return f"{call} {should}, yours raised {answer.raised}{where}"
     if difference.kind == "gradient":
         return f"{call}."
+    if difference.kind == "value" and difference.detail:
+        return f"{call}: {difference.detail}."
     return f"{call} {should}, yours gave {show(answer.value)}."
 
 

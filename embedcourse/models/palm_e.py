@@ -138,11 +138,13 @@ class PictureEncoder(nn.Module):
                 for layer in (nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(1, after), nn.GELU())
             )
         )
-        self.positions = nn.Parameter(0.02 * torch.randn(16, hidden))
-        self.queries = nn.Parameter(0.02 * torch.randn(tokens, hidden))
+        # As loud as what the convolutions say from the start: where a block stands matters as much as which it is.
+        self.positions = nn.Parameter(0.5 * torch.randn(16, hidden))
+        self.queries = nn.Parameter(0.5 * torch.randn(tokens, hidden))
         layer = nn.TransformerEncoderLayer(hidden, 4, 2 * hidden, dropout=0, batch_first=True, norm_first=True)
-        self.reader = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.reader = nn.TransformerEncoder(layer, layers, nn.LayerNorm(hidden), enable_nested_tensor=False)
         self.affine = nn.Linear(hidden, width)
+        nn.init.normal_(self.affine.weight, std=hidden**-0.5)  # tokens of variance 1: what is quiet is hardly read
 
     def forward(self, x: Float[Tensor, "n c 32 32"]) -> Float[Tensor, "n tokens d"]:
         """The tokens of each picture."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from embedcourse.checks.compare import Close, SameSets, alike
+from embedcourse.checks.compare import Close, SameSets, ShareRight, alike
 
 T = torch.tensor
 
@@ -64,6 +64,27 @@ def test_sets_do_not_mind_order():
     assert SameSets()(T([[1, 2], [3, 4]]), T([[2, 1], [3, 4]])) is None
     assert SameSets()(T([[1, 2]]), T([[1, 3]])).kind == "value"
     assert SameSets()(T([[1, 2]]), T([1, 2])).kind == "shape"
+
+
+@pytest.mark.parametrize(
+    ("got", "kind"),
+    [
+        (T([1, 2, 3, 4]), None),
+        (T([1, 2, 3, 0]), None),
+        (T([1, 2, 0, 0]), "value"),
+        (T([4, 3, 2, 1]), "value"),
+        (T([1, 2, 3]), "shape"),
+        (T([1.0, 2.0, 3.0, 4.0]), "dtype"),
+        ([1, 2, 3, 4], "type"),
+    ],
+)
+def test_predictions_need_only_be_right_often_enough(got, kind):
+    difference = ShareRight(0.75)(T([1, 2, 3, 4]), got)
+    assert (difference.kind if difference else None) == kind
+
+
+def test_too_few_right_predictions_are_counted():
+    assert ShareRight(0.7)(T([1, 2, 3]), T([1, 2, 0])).detail == "2 of 3 predictions are right, and 3 are needed"
 
 
 def test_an_object_that_equals_everything_is_no_answer():

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from embedcourse.checks.answer import ask
+from embedcourse.checks.compare import ShareRight
 from embedcourse.checks.judge import exam_of, examine, judge, show
 
 from .conftest import guarded
@@ -118,6 +119,13 @@ def test_a_mistake_of_its_own_is_no_known_idea(lengths):
     verdict = examine(lengths, lambda x: guarded(x).square().sum(1) * 3, seed=2)
     assert verdict.misconception is None
     assert "wrong value" in verdict.message
+
+
+def test_predictions_are_judged_by_how_many_are_right(lengths):
+    task = replace(lengths, oracle=lambda x: torch.arange(len(x)), compare=ShareRight(1.0), gradients=(), at_size=None)
+    assert examine(task, lambda x: torch.arange(len(x)), seed=0).passed
+    verdict = examine(task, lambda x: torch.arange(len(x)).clamp(max=0), seed=0)
+    assert verdict.message.endswith(": 1 of 2 predictions are right, and 2 are needed.")
 
 
 def test_an_error_of_a_class_below_the_wanted_one_will_do(lengths):

@@ -45,7 +45,7 @@ def test_an_object_is_named_before_its_token():
     state = State((("red", "blue"), (), ("green",), ()), 2)
     assert SENSES["slots"].sentence(state) == (
         "red <observation> green <observation> blue <observation> yellow <observation> purple <observation> "
-        ". gripper three"
+        "orange <observation> cyan <observation> pink <observation> . gripper three"
     )
 
 

@@ -1,8 +1,9 @@
 """Tasks of the blocks world as sentences: a prompt with a place for what is seen, and the answer."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from embedcourse.world.blocks.goals import Goal, plan, some_goal
 from embedcourse.world.blocks.gripper import act, current_move, next_command
@@ -113,27 +114,42 @@ def answer_question(state: State, dice: random.Random) -> Example:
 
 
 def sample_examples(
-    task: str, n: int, *, seed: int, held_out: bool | None = False, least_moves: int = 0
+    task: str,
+    n: int,
+    *,
+    seed: int,
+    held_out: bool | None = False,
+    least_moves: int = 0,
+    given_away: bool = True,
 ) -> list[Example]:
     """Draw n examples of a task; the same ones for the same seed.
 
-    held_out, least_moves, and what raises: as for `sample_conversations`.
+    held_out, least_moves, given_away, and what raises: as for `sample_conversations`.
 
     Raises: ValueError as `sample_conversations`.
     Source: this course.
     """
-    drawn = sample_conversations((task,), n, seed=seed, held_out=held_out, least_moves=least_moves)
+    rest = {"held_out": held_out, "least_moves": least_moves, "given_away": given_away}
+    drawn = sample_conversations((task,), n, seed=seed, **rest)
     return [example for conversation in drawn for example in conversation]
 
 
 def sample_conversations(
-    tasks: Sequence[str], n: int, *, seed: int, held_out: bool | None = False, least_moves: int = 0
+    tasks: Sequence[str],
+    n: int,
+    *,
+    seed: int,
+    held_out: bool | None = False,
+    least_moves: int = 0,
+    given_away: bool = True,
 ) -> list[list[Example]]:
     """Draw n states, and for each an example of every one of the tasks, in any order; the same ones for the same seed.
 
     held_out: as for `sample_states`. least_moves: how far goals are at least from where a conversation starts; with 0
-        some hold already, so that a model also learns when to stop. Where commands are among the tasks, half of the
-        states are met on the way to a goal; while a block hangs in the air, a command takes the place of a plan.
+        some hold already, so that a model also learns when to stop. given_away: whether goals may be asked for that
+        give their plan away, as `gives_away` says; without them something stands on something in every state.
+    Where commands are among the tasks, half of the states are met on the way to a goal; while a block hangs in the air,
+    a command takes the place of a plan.
 
     Raises: ValueError for an unknown task or none, and as `sample_states` and `sample_goals`.
     Source: this course.
@@ -141,17 +157,24 @@ def sample_conversations(
     if not tasks or not set(tasks) <= set(TASKS):
         raise ValueError(f"tasks: expected some of {', '.join(TASKS)}; got {', '.join(map(repr, tasks)) or 'none'}")
     dice = random.Random(seed)
-    states = sample_states(n, seed=seed, held_out=held_out)
-    return [one_conversation(state, tasks, held_out, least_moves, dice) for state in states]
+    states = sample_states(n if given_away else 2 * n + 100, seed=seed, held_out=held_out)
+    if not given_away:
+        states = [state for state in states if max(map(len, state.stacks)) > 1][:n]
+    goal = partial(some_goal, least_moves=least_moves, dice=dice, given_away=given_away)
+    return [one_conversation(state, tasks, held_out, goal, dice) for state in states]
 
 
 def one_conversation(
-    start: State, tasks: Sequence[str], held_out: bool | None, least_moves: int, dice: random.Random
+    start: State,
+    tasks: Sequence[str],
+    held_out: bool | None,
+    some_goal: Callable[[State], Goal],
+    dice: random.Random,
 ) -> list[Example]:
     """An example of every task about one state."""
     state = start
     if "command" in tasks and dice.random() < 0.5:
-        met = on_the_way(start, some_goal(start, least_moves, dice))
+        met = on_the_way(start, some_goal(start))
         state = dice.choice([one for one in met if held_out is None or is_held_out(one) == held_out])
     examples = []
     for task in dice.sample(tasks, len(tasks)):
@@ -159,7 +182,7 @@ def one_conversation(
             examples.append(answer_question(state, dice))
         else:
             make = make_plan if task == "plan" and state.held is None else give_command
-            examples.append(make(state, some_goal(start, least_moves, dice)))
+            examples.append(make(state, some_goal(start)))
     return examples
 
 

@@ -4,9 +4,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from embedcourse.world.blocks.states import TABLE, Move, State, moved
+from embedcourse.world.blocks.states import TABLE, Move, State, execute, moved
 
-__all__ = ["Goal", "next_move", "plan", "sample_goals"]
+__all__ = ["Goal", "gives_away", "next_move", "plan", "sample_goals"]
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,24 @@ def sample_goals(states: Sequence[State], *, seed: int, least_moves: int = 1) ->
     return [some_goal(state, least_moves, dice) for state in states]
 
 
-def some_goal(state: State, least_moves: int, dice: random.Random) -> Goal:
-    """A goal of a random kind about random blocks of a state."""
+def some_goal(state: State, least_moves: int, dice: random.Random, *, given_away: bool = True) -> Goal:
+    """A goal of a random kind about random blocks of a state; without `given_away`, none that gives its plan away."""
     for _ in range(1000):
         a, b, c = dice.sample(state.blocks, 3)
         goal = dice.choice([put(a, b), put(a, b), tower(a, b, c), tower(a, b, c), free(a), spread(*state.blocks)])
-        if len(plan(state, goal)) >= least_moves:
+        if len(plan(state, goal)) >= least_moves and (given_away or not gives_away(goal, state)):
             return goal
-    raise ValueError(f"least_moves: no goal takes {least_moves} moves from {state}")
+    raise ValueError(f"least_moves: no such goal takes {least_moves} moves from {state}")
+
+
+def gives_away(goal: Goal, state: State) -> bool:
+    """Whether the moves that the instruction names, in its order, lead there: whoever reads it need not see the state.
+
+    Raises: nothing.
+    Source: this course.
+    """
+    run = execute(state, [Move(block, onto) for block, onto in goal.pairs])
+    return run.failed_step is None and goal.holds(run.states[-1])
 
 
 def plan(state: State, goal: Goal) -> list[Move]:

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 #: The blocks that there are, one of each colour.
-COLOURS = ("red", "green", "blue", "yellow", "purple")
+COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "cyan", "pink")
 #: Columns in which blocks stand.
 COLUMNS = 4
 #: What a block stands on when it stands on no block.

@@ -22,6 +22,9 @@ RGB = {
     "blue": (0.00, 0.35, 0.80),
     "yellow": (0.95, 0.85, 0.20),
     "purple": (0.60, 0.25, 0.65),
+    "orange": (0.90, 0.50, 0.10),
+    "cyan": (0.35, 0.75, 0.92),
+    "pink": (0.95, 0.60, 0.75),
 }
 AIR, TABLETOP, STEEL = (0.93, 0.94, 0.96), (0.45, 0.33, 0.22), (0.25, 0.25, 0.28)
 #: Numbers of one object's slot: is it there, its column, its level, is it held.
@@ -98,7 +101,7 @@ def render_depth(states: Sequence[State]) -> Float[Tensor, "n 1 32 32"]:
     return picture
 
 
-def slots(states: Sequence[State]) -> Float[Tensor, "n 5 10"]:
+def slots(states: Sequence[State]) -> Float[Tensor, "n 8 10"]:
     """Each state as one row of numbers for each colour: there or not, column and level one-hot, held or not.
 
     Raises: nothing.
@@ -115,7 +118,7 @@ def slots(states: Sequence[State]) -> Float[Tensor, "n 5 10"]:
     return result
 
 
-def state_vectors(states: Sequence[State]) -> Float[Tensor, "n 54"]:
+def state_vectors(states: Sequence[State]) -> Float[Tensor, "n 84"]:
     """Each state as one vector: all its slots, and the gripper's column one-hot.
 
     Raises: nothing.

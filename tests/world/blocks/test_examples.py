@@ -15,9 +15,9 @@ from embedcourse.world.blocks.examples import (
     sample_conversations,
     sample_examples,
 )
-from embedcourse.world.blocks.goals import put
-from embedcourse.world.blocks.language import OBSERVATION, encode, parse_command, parse_plan
-from embedcourse.world.blocks.states import State, is_held_out
+from embedcourse.world.blocks.goals import gives_away, put
+from embedcourse.world.blocks.language import OBSERVATION, encode, parse_command, parse_plan, write_plan
+from embedcourse.world.blocks.states import Move, State, is_held_out
 
 STATE = State((("red", "blue"), (), ("green",), ()))
 
@@ -114,3 +114,17 @@ def test_a_negative_count_is_refused():
     assert observed(0) == ""
     with pytest.raises(ValueError, match="count: expected at least 0, got -1"):
         observed(-1)
+
+
+def test_plans_that_are_not_given_away_need_a_look():
+    examples = sample_examples("plan", 200, seed=0, least_moves=2, given_away=False)
+    assert len(examples) == 200
+    assert examples[:50] == sample_examples("plan", 50, seed=0, least_moves=2, given_away=False)
+    for example in examples:
+        named = write_plan([Move(*pair) for pair in example.goal.pairs])
+        assert not example.is_solved_by(named)
+        assert max(map(len, example.state.stacks)) > 1
+    others = sample_examples("plan", 200, seed=0, least_moves=2)
+    given = [example for example in others if gives_away(example.goal, example.state)]
+    assert 40 < len(given) < 120
+    assert all(example.is_solved_by(write_plan([Move(*p) for p in example.goal.pairs])) for example in given)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from embedcourse.world.blocks.goals import Goal, next_move, plan, put, sample_goals, tower
+from embedcourse.world.blocks.goals import Goal, gives_away, next_move, plan, put, sample_goals, tower
 from embedcourse.world.blocks.states import Move, State, execute, moved, possible_moves, sample_states
 
 STATE = State((("red", "blue"), (), ("green",), ()))
@@ -58,5 +58,13 @@ def test_goals_follow_the_seed_and_take_the_moves_asked_for():
     assert goals == sample_goals(states, seed=1, least_moves=2) != sample_goals(states, seed=2, least_moves=2)
     assert min(len(plan(*pair)) for pair in zip(states, goals, strict=True)) == 2
     assert {goal.instruction.split()[0] for goal in goals} == {"put", "stack", "clear"}
-    with pytest.raises(ValueError, match="least_moves: no goal takes 9"):
+    with pytest.raises(ValueError, match="least_moves: no such goal takes 9"):
         sample_goals(states[:1], seed=0, least_moves=9)
+
+
+def test_an_instruction_gives_its_plan_away_where_nothing_is_in_the_way():
+    assert gives_away(put("blue", "green"), STATE)
+    assert not gives_away(put("red", "green"), STATE)  # blue stands on red
+    assert gives_away(tower("blue", "green", "yellow"), State((("blue",), ("green",), ("yellow",), ())))
+    assert not gives_away(tower("blue", "green", "red"), STATE)
+    assert not gives_away(put("blue", "red"), STATE)  # it is there already: the move that is named fails

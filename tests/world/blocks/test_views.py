@@ -48,12 +48,12 @@ def test_slots_by_hand():
 
 def test_a_vector_is_the_slots_and_the_gripper():
     vectors = state_vectors([STATE, HELD])
-    assert torch.equal(vectors[:, :50], slots([STATE, HELD]).flatten(1))
-    assert vectors[:, 50:].tolist() == [[0, 0, 1, 0], [0, 0, 0, 1]]
+    assert torch.equal(vectors[:, :80], slots([STATE, HELD]).flatten(1))
+    assert vectors[:, 80:].tolist() == [[0, 0, 1, 0], [0, 0, 0, 1]]
 
 
 def test_no_states_give_no_rows():
     assert render_side([]).shape == (0, 3, 32, 32)
     assert render_depth([]).shape == (0, 1, 32, 32)
-    assert slots([]).shape == (0, 5, 10)
-    assert state_vectors([]).shape == (0, 54)
+    assert slots([]).shape == (0, 8, 10)
+    assert state_vectors([]).shape == (0, 84)
