@@ -1,6 +1,6 @@
 """A world for planning: coloured blocks in stacks, a gripper, a small language, and a simulator that runs plans."""
 
-from embedcourse.world.blocks.examples import TASKS, Example, sample_conversations, sample_examples
+from embedcourse.world.blocks.examples import TASKS, Example, sample_conversations, sample_examples, sample_unguessable
 from embedcourse.world.blocks.goals import Goal, next_move, plan, sample_goals
 from embedcourse.world.blocks.gripper import COMMANDS, act, current_move, next_command
 from embedcourse.world.blocks.language import (
@@ -64,6 +64,7 @@ __all__ = [
     "sample_examples",
     "sample_goals",
     "sample_states",
+    "sample_unguessable",
     "slips",
     "slots",
     "state_vectors",

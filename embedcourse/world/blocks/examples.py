@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from embedcourse.world.blocks.goals import Goal, plan, some_goal
+from embedcourse.world.blocks.goals import Goal, names_what_moves, plan, some_goal
 from embedcourse.world.blocks.gripper import act, current_move, next_command
 from embedcourse.world.blocks.language import OBSERVATION, ask, describe, parse_plan, write_command, write_plan
 from embedcourse.world.blocks.states import State, execute, is_held_out, sample_states
@@ -20,6 +20,7 @@ __all__ = [
     "request",
     "sample_conversations",
     "sample_examples",
+    "sample_unguessable",
 ]
 
 #: What can be asked for: the whole way to a goal, the gripper's next command, the answer to a question.
@@ -132,6 +133,18 @@ def sample_examples(
     rest = {"held_out": held_out, "least_moves": least_moves, "given_away": given_away}
     drawn = sample_conversations((task,), n, seed=seed, **rest)
     return [example for conversation in drawn for example in conversation]
+
+
+def sample_unguessable(n: int, *, seed: int, held_out: bool | None = True) -> list[Example]:
+    """Draw n plans of two or more moves, each moving a block that the instruction does not name; the same for a seed.
+
+    What such plans need beyond the instruction must be seen: with eight colours even a clever guess fails mostly.
+
+    Raises: ValueError as `sample_conversations`.
+    Source: this course.
+    """
+    drawn = sample_examples("plan", 3 * n + 30, seed=seed, held_out=held_out, least_moves=2, given_away=False)
+    return [example for example in drawn if not names_what_moves(example.goal, example.state)][:n]
 
 
 def sample_conversations(

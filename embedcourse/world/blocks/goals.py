@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from embedcourse.world.blocks.states import TABLE, Move, State, execute, moved
 
-__all__ = ["Goal", "gives_away", "next_move", "plan", "sample_goals"]
+__all__ = ["Goal", "gives_away", "names_what_moves", "next_move", "plan", "sample_goals"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,15 @@ def gives_away(goal: Goal, state: State) -> bool:
     """
     run = execute(state, [Move(block, onto) for block, onto in goal.pairs])
     return run.failed_step is None and goal.holds(run.states[-1])
+
+
+def names_what_moves(goal: Goal, state: State) -> bool:
+    """Whether the instruction names every block that the shortest plan moves; the others one must see, or guess.
+
+    Raises: ValueError as `next_move`.
+    Source: this course.
+    """
+    return all(move.block in goal.instruction.split() for move in plan(state, goal))
 
 
 def plan(state: State, goal: Goal) -> list[Move]:

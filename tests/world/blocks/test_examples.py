@@ -14,6 +14,7 @@ from embedcourse.world.blocks.examples import (
     request,
     sample_conversations,
     sample_examples,
+    sample_unguessable,
 )
 from embedcourse.world.blocks.goals import gives_away, put
 from embedcourse.world.blocks.language import OBSERVATION, encode, parse_command, parse_plan, write_plan
@@ -128,3 +129,14 @@ def test_plans_that_are_not_given_away_need_a_look():
     given = [example for example in others if gives_away(example.goal, example.state)]
     assert 40 < len(given) < 120
     assert all(example.is_solved_by(write_plan([Move(*p) for p in example.goal.pairs])) for example in given)
+
+
+def test_unguessable_plans_move_a_block_that_is_not_named():
+    examples = sample_unguessable(150, seed=3)
+    assert len(examples) == 150
+    assert examples[:30] == sample_unguessable(30, seed=3)
+    for example in examples:
+        moved = [move.block for move in parse_plan(example.answer)]
+        assert len(moved) >= 2
+        assert set(moved) - set(example.prompt.split())
+        assert is_held_out(example.state)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from embedcourse.world.blocks.goals import Goal, gives_away, next_move, plan, put, sample_goals, tower
+from embedcourse.world.blocks.goals import Goal, gives_away, names_what_moves, next_move, plan, put, sample_goals, tower
 from embedcourse.world.blocks.states import Move, State, execute, moved, possible_moves, sample_states
 
 STATE = State((("red", "blue"), (), ("green",), ()))
@@ -68,3 +68,9 @@ def test_an_instruction_gives_its_plan_away_where_nothing_is_in_the_way():
     assert gives_away(tower("blue", "green", "yellow"), State((("blue",), ("green",), ("yellow",), ())))
     assert not gives_away(tower("blue", "green", "red"), STATE)
     assert not gives_away(put("blue", "red"), STATE)  # it is there already: the move that is named fails
+
+
+def test_an_instruction_names_what_moves_or_not():
+    assert names_what_moves(put("green", "blue"), STATE)
+    assert not names_what_moves(put("red", "green"), STATE)  # blue must go first
+    assert names_what_moves(tower("red", "green", "blue"), STATE)  # blue must go first, and it is named
