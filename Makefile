@@ -7,7 +7,7 @@ VENV := .venv
 NEWEST := .venv-newest
 BIN := $(VENV)/bin
 
-.PHONY: help setup lab test test-newest run-tests notebooks gpu-check clean
+.PHONY: help setup lab test test-newest run-tests notebooks gpu-check attack-table clean
 
 help:
 	@echo "make setup        install everything into $(VENV)             (3 minutes after the download, once)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-newest  the same with the newest packages          (up to 30 minutes)"
 	@echo "make notebooks    run the chapters, make the exercises       (up to 20 minutes)"
 	@echo "make gpu-check    the tests that need a GPU, on the GPU      (2 minutes)"
+	@echo "make attack-table hostile submissions, here and in nbgrader  (10 minutes)"
 	@echo "make clean        remove what setup and tests made; my_work/ stays"
 
 setup: $(VENV)/.installed
@@ -79,6 +80,11 @@ gpu-check: setup
 	@echo "Running the tests that take a device, on the GPU (2 minutes)"
 	@$(BIN)/python -c 'import torch; print(torch.cuda.get_device_name(), "with torch", torch.__version__)'
 	@$(BIN)/python -m pytest -q -k cuda --table tests
+
+# Linux only: it grades hostile submissions, each in a box, and runs nbgrader on those that cannot leave its folder.
+attack-table: setup
+	@echo "Grading every hostile submission of tests/grading/attacks twice (10 minutes)"
+	@$(BIN)/python -m benchmarks.attack_table
 
 clean:
 	rm -rf $(VENV) $(NEWEST) *.egg-info build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -17,7 +17,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests prove that nothing is fetc
 # Before the first import of these packages, so that every annotated call is checked against its shapes.
 CHECKED = (
     *("distances", "losses", "models", "data", "checks", "world", "training", "evaluation", "plotting"),
-    *("checkpoints", "claims"),
+    *("checkpoints", "claims", "grading"),
 )
 jaxtyping.install_import_hook([f"embedcourse.{name}" for name in CHECKED], "tests.annotations.checked")
 

