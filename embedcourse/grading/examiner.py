@@ -21,7 +21,7 @@ from embedcourse.checks.judge import Exam, Verdict, exam_of, judge, judge_cost, 
 from embedcourse.checks.task import Case
 from embedcourse.grading import wire
 from embedcourse.grading.box import Box, BoxLost, Limits
-from embedcourse.grading.submissions import Cell
+from embedcourse.grading.submissions import Cell, cell_id
 
 __all__ = ["Limits", "examine_submission"]
 
@@ -220,7 +220,7 @@ FREE = 4  # boxes whose loading counts for nobody
 def belongs(cell: Cell, task: Task) -> bool:
     """Whether a cell is a task's, by its id, or by the name of the function that it defines."""
     defines = rf"^[ \t]*(?:def[ \t]+{task.function}\b|{task.function}[ \t]*=)"
-    return cell.id == task.id.replace(".", "-", 1) or bool(re.search(defines, cell.source, re.MULTILINE))
+    return cell.id == cell_id(task.id) or bool(re.search(defines, cell.source, re.MULTILINE))
 
 
 # ------------------------------------------------------------------------------------------- what the judge keeps

@@ -26,6 +26,7 @@ from embedcourse.checks import chapter_tasks, find_task
 from embedcourse.checks.judge import Verdict
 from embedcourse.checks.task import Task
 from embedcourse.grading.gradebook import Graded, in_order, stem_of
+from embedcourse.grading.submissions import cell_id
 
 __all__ = ["feedback_page", "page_names", "summary_page"]
 
@@ -104,7 +105,7 @@ def task_of(verdict: Verdict, number: int) -> dict[str, Any]:
     return {
         "id": task.id,
         "number": number,
-        "anchor": task.id.replace(".", "-"),
+        "anchor": cell_id(task.id),
         "title": task.title,
         "function": task.function,
         "points": verdict.points,

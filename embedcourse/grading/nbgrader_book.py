@@ -28,6 +28,7 @@ from embedcourse.grading.submissions import (
     find_submissions,
     parsed,
     read_bytes,
+    source_of,
 )
 
 if TYPE_CHECKING:
@@ -143,7 +144,9 @@ class Course:
         """The text cells of an assignment as the teacher wrote them."""
         source = Path(self.about.format_path(self.about.source_directory, ".", assignment))
         found = [parsed(file.read_bytes()) for file in sorted(source.glob("*.ipynb"))]
-        return {source_of(cell) for notebook in found for cell in notebook["cells"] if cell["cell_type"] == "markdown"}
+        return {
+            source_of(cell) or "" for notebook in found for cell in notebook["cells"] if cell["cell_type"] == "markdown"
+        }
 
     def keep_copy(self, student: str, assignment: str, notebook: str, copy: bytes, stamp: str | None) -> None:
         """Write a marked copy to where formgrader looks for it."""
@@ -183,7 +186,7 @@ def course_directory(folder: Path) -> "CourseDirectory":
 
 def grade_id(verdict: Verdict) -> str:
     """The name of the grade cell of a task."""
-    return f"grade-{verdict.task.replace('.', '-')}"
+    return f"grade-{cell_id(verdict.task)}"
 
 
 def notebook_with(book: "Gradebook", assignment: str, verdicts: Iterable[Verdict]) -> str:
@@ -238,7 +241,7 @@ def marked_copy(data: bytes, verdicts: Iterable[Verdict], texts: Iterable[str] =
     """
     verdicts, texts = list(verdicts), set(texts)
     chapter, code = cells_of(data)
-    tasks = {cell_id(task) for task in chapter_tasks(chapter)}
+    tasks = {cell_id(task.id) for task in chapter_tasks(chapter)}
     graded = {grade_id(verdict) for verdict in verdicts}
     named, cells = iter(code), []
     for place, raw in enumerate(parsed(data)["cells"]):
@@ -249,7 +252,7 @@ def marked_copy(data: bytes, verdicts: Iterable[Verdict], texts: Iterable[str] =
                 mark = {"nbgrader": mark_of(cell.id, solution=True)} if solves else {}
                 cells.append(code_part(cell.id if solves else f"cell-{place}", cell.source, mark))
         elif isinstance(raw, dict) and raw.get("cell_type") == "markdown":
-            text = source_of(raw)
+            text = source_of(raw) or ""
             shown = text if text in texts else textwrap.indent(f"\n{text}", "    ", lambda _: True)
             cells.append({"cell_type": "markdown", "id": f"cell-{place}", "metadata": {}, "source": shown})
     for verdict in verdicts:
@@ -272,11 +275,3 @@ def mark_of(name: str, *, solution: bool = False, points: int | None = None) -> 
     mark = {"grade": points is not None, "grade_id": name, "locked": not solution, "schema_version": 3}
     mark |= {"solution": solution, "task": False}
     return mark if points is None else mark | {"points": points}
-
-
-def source_of(cell: dict[str, Any]) -> str:
-    """The text of a cell, however it was saved; empty where it is damaged."""
-    source = cell.get("source")
-    if isinstance(source, list) and all(isinstance(line, str) for line in source):
-        source = "".join(source)
-    return source.encode("utf-8", "replace").decode() if isinstance(source, str) else ""

@@ -275,14 +275,20 @@ def code_cell(raw: Any, place: int) -> Cell | None:
     """A code cell, however it was saved; None for other cells, and for damaged ones."""
     if not isinstance(raw, dict) or raw.get("cell_type") != "code":
         return None
-    source = raw.get("source")
-    if isinstance(source, list) and all(isinstance(line, str) for line in source):
-        source = "".join(source)
-    if not isinstance(source, str):
+    source = source_of(raw)
+    if source is None:
         return None
     own = raw.get("id")
     fit = isinstance(own, str) and re.fullmatch(r"[\w-]{1,64}", own, re.ASCII)
-    return Cell(own if fit else f"cell-{place + 1}", source.encode("utf-8", "replace").decode())
+    return Cell(own if fit else f"cell-{place + 1}", source)
+
+
+def source_of(raw: dict[str, Any]) -> str | None:
+    """The text of a cell, however it was saved; None where it is damaged."""
+    source = raw.get("source")
+    if isinstance(source, list) and all(isinstance(line, str) for line in source):
+        source = "".join(source)
+    return source.encode("utf-8", "replace").decode() if isinstance(source, str) else None
 
 
 def said_by(notebook: dict[str, Any]) -> str | None:
@@ -306,8 +312,8 @@ def chapter_of(cells: Iterable[Cell], said: str | None = None) -> str | None:
 def votes_by_id(cells: list[Cell]) -> Counter[str]:
     """How many tasks of each chapter the cells name by their id, or by a call of `check`."""
     ids = {cell.id.removeprefix("grade-") for cell in cells}
-    ids |= {match.replace(".", "-") for cell in cells for match in CHECK.findall(cell.source)}
-    return Counter(chapter for chapter in modules() for task in chapter_tasks(chapter) if cell_id(task) in ids)
+    ids |= {cell_id(match) for cell in cells for match in CHECK.findall(cell.source)}
+    return Counter(chapter for chapter in modules() for task in chapter_tasks(chapter) if cell_id(task.id) in ids)
 
 
 def votes_by_function(cells: list[Cell]) -> Counter[str]:
@@ -319,9 +325,9 @@ def votes_by_function(cells: list[Cell]) -> Counter[str]:
 CHECK = re.compile(r"^[ \t]*check\([ \t]*[\"']([\w.]{1,80})[\"']", re.MULTILINE)
 
 
-def cell_id(task: Task) -> str:
-    """The id of the cell in which a task is solved."""
-    return task.id.replace(".", "-")
+def cell_id(task_id: str) -> str:
+    """The id of the cell in which the task with an id is solved."""
+    return task_id.replace(".", "-")
 
 
 def named_by_task(cells: list[Cell], tasks: Iterable[Task]) -> list[Cell]:
@@ -330,7 +336,7 @@ def named_by_task(cells: list[Cell], tasks: Iterable[Task]) -> list[Cell]:
     for task in tasks:
         place = place_of(task, cells)
         if place is not None:
-            solving.setdefault(place, cell_id(task))
+            solving.setdefault(place, cell_id(task.id))
     ids, named = set(solving.values()), []
     for place, cell in enumerate(cells):
         own = solving.get(place) or (cell.id if cell.id not in ids else f"cell-{place + 1}")
@@ -343,7 +349,7 @@ def named_by_task(cells: list[Cell], tasks: Iterable[Task]) -> list[Cell]:
 
 def place_of(task: Task, cells: list[Cell]) -> int | None:
     """Where a task is solved: in the cell with its id; where that lacks the function, in the last that defines it."""
-    by_id = [place for place, cell in enumerate(cells) if cell.id == cell_id(task)]
+    by_id = [place for place, cell in enumerate(cells) if cell.id == cell_id(task.id)]
     by_name = [place for place, cell in enumerate(cells) if defines(cell, task)]
     both = [place for place in by_id if place in by_name]
     return next((places[-1] for places in (both, by_name, by_id) if places), None)
