@@ -29,6 +29,7 @@ Objective = Callable[..., Tensor | dict[str, Tensor]]
 #: What is looked at every few steps: takes the step and the model, gives numbers by name.
 Watch = Callable[[int, nn.Module], dict[str, Any]]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Method = Literal["adamw", "muon"]
 
 
 @dataclass
@@ -80,6 +81,7 @@ def fit(
     lr: float = 2e-3,
     weight_decay: float = 0.01,
     clip: float | None = 1.0,
+    optimizer: Method = "adamw",
     seed: int = 0,
     device: str | torch.device | None = None,
     precision: Precision = "auto",
@@ -95,9 +97,11 @@ def fit(
         anew, without replacement; rows that do not fill a last batch wait for the next epoch.
     objective: everything that learns belongs to the model; its parameters without gradient are frozen, and a part
         that is frozen whole stays in evaluation mode.
-    lr, weight_decay: of AdamW. The rate rises and falls as `warmup_cosine`; only weights of two or more dimensions
-        decay, no gains and no biases.
+    lr, weight_decay: of the optimizer. The rate rises and falls as `warmup_cosine`; only weights of two or more
+        dimensions decay, no gains and no biases.
     clip: the largest norm of all gradients together; None leaves them as they are.
+    optimizer: "adamw", or "muon", which moves the matrices of layers (two dimensions, no table of words) along
+        orthogonalised steps of the size of AdamW's, and the rest by AdamW: transformers learn in fewer steps with it.
     seed: of batches and of all else that draws from torch's own generators, which the caller finds unchanged.
     device: where to train; None takes a GPU where there is one. The model stays there.
     precision: "auto" is automatic mixed precision on a GPU (bfloat16, on older ones float16 with a scaled loss)
@@ -112,14 +116,16 @@ def fit(
     Raises: TypeError and ValueError for what cannot be trained; FloatingPointError, which names the step, for a loss
     or a gradient that is NaN or infinite; ValueError for a checkpoint of another run.
     Source: Loshchilov and Hutter (2019), "Decoupled Weight Decay Regularization", Algorithm 2; which weights decay:
-    Radford et al. (2021), "CLIP", section 2.5; Micikevicius et al. (2018), "Mixed Precision Training", section 3.
+    Radford et al. (2021), "CLIP", section 2.5; Jordan et al. (2024), "Muon", with the size of steps of Liu et al.
+    (2025), "Muon is Scalable for LLM Training", Eq. 4; Micikevicius et al. (2018), "Mixed Precision
+    Training", section 3.
     """
     tensors = (data,) if isinstance(data, Tensor) else data
     check_data(tensors)
     check_all_learns(model, objective)
     check_positive(checkpoint_every=checkpoint_every, watch_every=watch_every)
     device = chosen_device(device)
-    settings = Settings(steps, batch_size, lr, weight_decay, clip, seed, chosen_precision(precision, device))
+    settings = Settings(steps, batch_size, lr, weight_decay, clip, optimizer, seed, chosen_precision(precision, device))
     batches = shuffled_batches(len(tensors[0]), batch_size, seed)
     run = Run(model.to(device), settings, device)
     file = Checkpoint(checkpoint, run, tensors)
@@ -182,6 +188,7 @@ class Settings:
     lr: float
     weight_decay: float
     clip: float | None
+    optimizer: str
     seed: int
     precision: str
 
@@ -191,6 +198,8 @@ class Settings:
         check_not_negative(weight_decay=self.weight_decay)
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be above 0, or None, got {self.clip!r}")
+        if self.optimizer not in ("adamw", "muon"):
+            raise ValueError(f'optimizer must be "adamw" or "muon", got {self.optimizer!r}')
 
 
 class Run:
@@ -199,11 +208,7 @@ class Run:
     def __init__(self, model: nn.Module, settings: Settings, device: torch.device) -> None:
         self.model, self.settings, self.device = model, settings, device
         self.learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [p for p in self.learning if p.ndim >= 2], "weight_decay": settings.weight_decay},
-            {"params": [p for p in self.learning if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
+        self.optimizers = optimizers(model, settings)
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
         self.history = History()
         training_mode(model)
@@ -211,16 +216,18 @@ class Run:
     def step(self, objective: Objective, batch: list[Tensor]) -> None:
         """Forward, backward, clip, move; note the terms."""
         started = time.perf_counter()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.lr * warmup_cosine(self.history.steps, self.settings.steps)
+        rate = self.settings.lr * warmup_cosine(self.history.steps, self.settings.steps)
+        for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
+            group["lr"] = rate
         with self.autocast():
             terms = as_terms(objective(self.model, *batch))
         numbers = {name: float(torch.as_tensor(term).detach()) for name, term in terms.items()}
         self.check_finite("loss", numbers["loss"])
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         self.scaler.scale(terms["loss"]).backward()
         norm = self.clip_gradients()
-        self.scaler.step(self.optimizer)
+        for optimizer in self.optimizers if math.isfinite(norm) else []:  # one alone would not see the other's overflow
+            self.scaler.step(optimizer)
         self.scaler.update()
         self.history.add_terms(numbers | {"gradient norm": norm})
         self.history.seconds += time.perf_counter() - started
@@ -233,7 +240,8 @@ class Run:
 
     def clip_gradients(self) -> float:
         """Shorten all gradients together to the length allowed; return the length that they had."""
-        self.scaler.unscale_(self.optimizer)
+        for optimizer in self.optimizers:
+            self.scaler.unscale_(optimizer)
         limit = math.inf if self.settings.clip is None else self.settings.clip
         norm = nn.utils.clip_grad_norm_(self.learning, limit).item()
         if not self.scaler.is_enabled():  # float16 overflows now and then; the scaler skips that step
@@ -263,18 +271,44 @@ class Run:
         set_generator_states(self.device, before)
         training_mode(self.model)
 
+    def parts(self) -> dict[str, Any]:
+        """By name, what has a state of its own."""
+        named = {type(optimizer).__name__: optimizer for optimizer in self.optimizers}
+        return {"model": self.model, "scaler": self.scaler} | named
+
     def state(self) -> dict[str, Any]:
         """All that the next step depends on."""
-        parts = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler}
         own = {"history": asdict(self.history), "generators": generator_states(self.device)}
-        return {name: part.state_dict() for name, part in parts.items()} | own
+        return {name: part.state_dict() for name, part in self.parts().items()} | own
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        for part in ("model", "optimizer", "scaler"):
-            getattr(self, part).load_state_dict(state[part])
+        for name, part in self.parts().items():
+            part.load_state_dict(state[name])
         self.history = History(**state["history"])
         set_generator_states(self.device, state["generators"])
+
+
+def optimizers(model: nn.Module, settings: Settings) -> list[torch.optim.Optimizer]:
+    """One or two that share what learns: Muon the matrices of layers, where it was asked for, and AdamW all else."""
+    tables = {id(part.weight) for part in model.modules() if isinstance(part, nn.Embedding)}
+    learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    matrices = [
+        p
+        for name, p in learning.items()
+        if settings.optimizer == "muon" and p.ndim == 2 and name.endswith("weight") and id(p) not in tables
+    ]
+    rest = [p for p in learning.values() if not any(p is matrix for matrix in matrices)]
+    groups = [
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    muon = {"weight_decay": settings.weight_decay, "adjust_lr_fn": "match_rms_adamw"}
+    return [
+        *([torch.optim.Muon(matrices, **muon)] if matrices else []),
+        *([torch.optim.AdamW(groups)] if groups else []),
+    ]
 
 
 def training_mode(model: nn.Module) -> None:

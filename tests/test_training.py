@@ -1,5 +1,6 @@
 """`fit` minimises, draws as it says, leaves the caller's world alone, and goes on where it stopped to the same bits."""
 
+import copy
 import math
 import warnings
 
@@ -76,6 +77,48 @@ def test_it_takes_the_steps_of_adamw_written_out(generator):
             parameter.grad *= min(1, 0.5 / gradients.norm())
         optimizer.step()
     torch.testing.assert_close(weights(model), weights(expected), atol=1e-6, rtol=1e-5)
+
+
+class Words(nn.Module):
+    """A table of words, a matrix, a gain and a matrix that no layer holds; output and input share the table."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(5, 4)
+        self.layer, self.norm, self.output = nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 5, bias=False)
+        self.positions = nn.Parameter(torch.zeros(3, 4))
+        self.output.weight = self.table.weight
+
+    def forward(self, x):
+        return self.output(self.norm(self.layer(self.table(x) + self.positions)))
+
+
+def next_word(model, x):
+    return nn.functional.cross_entropy(model(x[:, :-1]).flatten(0, 1), x[:, 1:].flatten())
+
+
+def test_it_takes_the_steps_of_muon_and_adamw_written_out(generator):
+    """An oracle: torch's two in a loop of one's own; Muon has the layer's matrix, AdamW all else."""
+    torch.manual_seed(0)
+    model = Words()
+    expected, data = copy.deepcopy(model), torch.randint(5, (32, 4), generator=generator)
+    fit(model, next_word, data, steps=10, batch_size=8, lr=0.05, weight_decay=0.1, optimizer="muon", progress=False)
+    rest = [expected.table.weight, expected.positions]
+    flat = [expected.layer.bias, expected.norm.weight, expected.norm.bias]
+    both = [
+        torch.optim.Muon([expected.layer.weight], weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW([{"params": rest, "weight_decay": 0.1}, {"params": flat, "weight_decay": 0.0}]),
+    ]
+    for step, rows in zip(range(10), shuffled_batches(32, 8, 0), strict=False):
+        expected.zero_grad()
+        next_word(expected, data[rows]).backward()
+        nn.utils.clip_grad_norm_(expected.parameters(), 1.0)
+        for optimizer in both:
+            for group in optimizer.param_groups:
+                group["lr"] = 0.05 * warmup_cosine(step, 10)
+            optimizer.step()
+    for own, other in zip(model.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(own, other)
 
 
 def test_gradients_are_clipped_and_their_norm_noted_before(generator):
@@ -216,7 +259,7 @@ def test_only_matrices_decay():
 
 
 def views_run(generator: torch.Generator):
-    """A run with all that draws or remembers: augmentations, dropout, batch norm, AdamW, a term, a watch."""
+    """A run with all that draws or remembers: augmentations, dropout, batch norm, both optimizers, a term, a watch."""
     torch.manual_seed(0)
     model = SimCLR(SmallCNN(width=2), nn.Sequential(nn.Dropout(0.3), Projector(16, 8, 4)))
     augment, loss = augmentations(), NTXentLoss()
@@ -230,7 +273,7 @@ def views_run(generator: torch.Generator):
 
     x = torch.rand(40, 3, 8, 8, generator=generator)
     options = {"steps": 13, "batch_size": 16, "lr": 0.01, "watch": watch, "watch_every": 4, "progress": False}
-    return model, objective, x, options | {"device": "cpu", "checkpoint_every": 5}
+    return model, objective, x, options | {"device": "cpu", "checkpoint_every": 5, "optimizer": "muon"}
 
 
 class Interrupted(Exception):
@@ -279,7 +322,7 @@ def test_a_finished_run_is_read_and_not_run_again(tmp_path, generator):
 def test_a_checkpoint_holds_plain_data(tmp_path, generator):
     train(small(), line(generator), checkpoint=tmp_path / "run.pt")
     state = torch.load(tmp_path / "run.pt", weights_only=True)
-    assert state.keys() == {"configuration", "model", "optimizer", "scaler", "history", "generators"}
+    assert state.keys() == {"configuration", "model", "AdamW", "scaler", "history", "generators"}
     assert state["history"]["steps"] == 10
 
 
@@ -425,6 +468,7 @@ def test_half_precision_is_never_used_on_a_cpu(generator):
         ({"lr": -1.0}, ValueError, "lr must be above 0, got -1.0"),
         ({"watch_every": 0}, ValueError, "watch_every must be above 0"),
         ({"clip": 0.0}, ValueError, "clip must be above 0, or None, got 0.0"),
+        ({"optimizer": "sgd"}, ValueError, 'optimizer must be "adamw" or "muon", got \'sgd\''),
         ({"weight_decay": -1.0}, ValueError, "weight_decay must be 0 or above, got -1.0"),
         ({"batch_size": 65}, ValueError, "batch_size must be from 1 to the 64 rows of the data, got 65"),
         ({"data": [torch.zeros(3, 3)]}, TypeError, "data must be a tensor or a tuple of tensors, got list"),

@@ -180,6 +180,19 @@ time.sleep(20)
     assert lost(program, Limits(memory=80 * MB), seconds=10)[::2] == ("memory", True)
 
 
+def test_what_forked_processes_share_counts_once():
+    program = f"""
+held = b"x" * {30 * MB}
+for _ in range(4):
+    if os.fork() == 0:
+        time.sleep(20)
+        os._exit(0)
+time.sleep(0.5)
+tell("lived")
+"""
+    assert told(program, Limits(memory=100 * MB)) == "lived"
+
+
 def test_files_and_disks_are_limited():
     program = f"""
 def fill(path):

@@ -2,7 +2,7 @@
 
 from embedcourse.world.blocks.examples import TASKS, Example, sample_conversations, sample_examples, sample_unguessable
 from embedcourse.world.blocks.goals import Goal, next_move, plan, sample_goals
-from embedcourse.world.blocks.gripper import COMMANDS, act, current_move, next_command
+from embedcourse.world.blocks.gripper import COMMANDS, act, current_move, next_column, next_command
 from embedcourse.world.blocks.language import (
     ask,
     decode,
@@ -51,6 +51,7 @@ __all__ = [
     "first_move",
     "is_held_out",
     "moved",
+    "next_column",
     "next_command",
     "next_move",
     "one_command",

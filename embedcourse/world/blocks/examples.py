@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from embedcourse.world.blocks.goals import Goal, names_what_moves, plan, some_goal
-from embedcourse.world.blocks.gripper import act, current_move, next_command
+from embedcourse.world.blocks.gripper import act, next_command
 from embedcourse.world.blocks.language import OBSERVATION, ask, describe, parse_plan, write_command, write_plan
 from embedcourse.world.blocks.states import State, execute, is_held_out, sample_states
 
@@ -95,13 +95,12 @@ def make_plan(state: State, goal: Goal) -> Example:
 
 
 def give_command(state: State, goal: Goal) -> Example:
-    """What the gripper is to do now, and for which move: a model that says the move first has half the answer.
+    """What the gripper is to do now, after the move and the way: a model that says these first has half the answer.
 
     Raises: nothing.
     Source: this course, after PaLM-E's control loop (section 6.3).
     """
-    said = write_command(current_move(state, goal), next_command(state, goal))
-    return Example(state, request("command", goal), said)
+    return Example(state, request("command", goal), write_command(state, goal))
 
 
 def answer_question(state: State, dice: random.Random) -> Example:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from embedcourse.world.blocks.goals import Goal, is_ready, misplaced, next_move
 from embedcourse.world.blocks.states import COLUMNS, TABLE, Impossible, Move, State
 
-__all__ = ["COMMANDS", "act", "current_move", "next_command"]
+__all__ = ["COMMANDS", "act", "current_move", "next_column", "next_command"]
 
 #: What the gripper can be told; "stop" says that all is done.
 COMMANDS = ("left", "right", "pick", "place", "stop")
@@ -57,6 +57,17 @@ def current_move(state: State, goal: Goal) -> Move | None:
     return Move(state.held, ready[0] if ready else TABLE)
 
 
+def next_column(state: State, move: Move) -> int:
+    """Where the gripper must be for a move that is under way: over the block, or with it, over where it goes.
+
+    Raises: ValueError for a block that does not stand.
+    Source: this course.
+    """
+    if state.held is None:
+        return state.column(move.block)
+    return state.stacks.index(()) if move.onto == TABLE else state.column(move.onto)
+
+
 def next_command(state: State, goal: Goal) -> str:
     """What the gripper is to do now so that the goal holds in the end.
 
@@ -66,13 +77,7 @@ def next_command(state: State, goal: Goal) -> str:
     move = current_move(state, goal)
     if move is None:
         return "stop"
-    if state.held is None:
-        return towards(state, state.column(move.block), "pick")
-    return towards(state, state.stacks.index(()) if move.onto == TABLE else state.column(move.onto), "place")
-
-
-def towards(state: State, column: int, there: str) -> str:
-    """The command that brings the gripper nearer to a column, and what to do when it is there."""
-    if state.gripper == column:
-        return there
-    return "right" if state.gripper < column else "left"
+    column = next_column(state, move)
+    if state.gripper != column:
+        return "right" if state.gripper < column else "left"
+    return "place" if state.held else "pick"

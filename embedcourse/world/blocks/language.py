@@ -4,7 +4,8 @@ import random
 import re
 from collections.abc import Iterable, Sequence
 
-from embedcourse.world.blocks.gripper import COMMANDS
+from embedcourse.world.blocks.goals import Goal
+from embedcourse.world.blocks.gripper import COMMANDS, current_move, next_column, next_command
 from embedcourse.world.blocks.states import COLOURS, COLUMNS, TABLE, Move, State
 
 __all__ = [
@@ -31,7 +32,7 @@ THEN, NEXT = ";", ","
 WORDS = (
     *(*COLOURS, TABLE, THEN, NEXT, ".", ":", "?", *NUMBERS),
     *("state", "empty", "gripper", "holds", "nothing", "instruction", "plan", "question", "answer", "command"),
-    *("put", "on", "stack", "clear", "every", "block", "the", "move", "to", *COMMANDS),
+    *("put", "on", "stack", "clear", "every", "block", "the", "move", "from", "to", *COMMANDS),
     *("what", "is", "under", "how", "many", "stacks", "blocks", "are", "there", "above", "yes"),
 )
 #: The word of each token.
@@ -84,13 +85,20 @@ def write_plan(moves: Sequence[Move]) -> str:
     return f" {THEN} ".join(map(str, moves)) or "stop"
 
 
-def write_command(move: Move | None, command: str) -> str:
-    """A command in words, after the move that it belongs to: "move red to table : left", or "stop".
+def write_command(state: State, goal: Goal) -> str:
+    """What the gripper is to do now, in words: "move red to table : from two to one : left", or "stop".
+
+    First the move that it belongs to, then where the gripper is and where it must be: who says both has only to
+    compare.
 
     Raises: nothing.
-    Source: this course.
+    Source: this course; reasons before the answer: Wei et al. (2022), "Chain-of-thought prompting elicits reasoning in
+    large language models".
     """
-    return f"{move} : {command}" if move else command
+    if (move := current_move(state, goal)) is None:
+        return "stop"
+    way = f"from {PLACES[state.gripper]} to {PLACES[next_column(state, move)]}"
+    return f"{move} : {way} : {next_command(state, goal)}"
 
 
 def parse_command(text: str) -> str:
@@ -101,7 +109,9 @@ def parse_command(text: str) -> str:
     """
     command = text.split(":")[-1].strip()
     if command not in COMMANDS:
-        raise ValueError(f"text: expected a command such as 'move red to table : left' or 'stop', got {text!r}")
+        raise ValueError(
+            f"text: expected a command such as 'move red to table : from two to one : left' or 'stop', got {text!r}"
+        )
     return command
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from embedcourse.world.blocks.goals import plan, sample_goals
+from embedcourse.world.blocks.goals import plan, put, sample_goals
 from embedcourse.world.blocks.gripper import COMMANDS
 from embedcourse.world.blocks.language import (
     END,
@@ -61,12 +61,15 @@ def test_what_is_no_plan_is_refused(text):
         parse_plan(text)
 
 
-def test_commands_come_back_from_words():
-    said = write_command(Move("blue", "table"), "left")
-    assert said == "move blue to table : left"
+def test_commands_say_the_move_and_the_way_first_and_come_back_from_words():
+    state, goal = State((("red", "blue"), (), ("green",), ()), 2), put("red", "green")
+    said = write_command(state, goal)
+    assert said == "move blue to table : from three to one : left"
     assert decode(encode(said)) == said
     assert parse_command(said) == parse_command("left") == "left"
-    assert write_command(None, "stop") == parse_command("stop") == "stop"
+    held = State((("red",), (), ("green",), ()), 1, "blue")
+    assert write_command(held, goal) == "move blue to table : from two to two : place"
+    assert write_command(state, put("blue", "red")) == parse_command("stop") == "stop"
     with pytest.raises(ValueError, match=r"text: expected a command such as .*got 'move blue to table'"):
         parse_command("move blue to table")
 
