@@ -32,7 +32,7 @@ THEN, NEXT = ";", ","
 WORDS = (
     *(*COLOURS, TABLE, THEN, NEXT, ".", ":", "?", *NUMBERS),
     *("state", "empty", "gripper", "holds", "nothing", "instruction", "plan", "question", "answer", "command"),
-    *("put", "on", "stack", "clear", "every", "block", "the", "move", "from", "to", *COMMANDS),
+    *("put", "on", "stack", "clear", "every", "block", "the", "move", "to", *COMMANDS),
     *("what", "is", "under", "how", "many", "stacks", "blocks", "are", "there", "above", "yes"),
 )
 #: The word of each token.
@@ -62,16 +62,14 @@ def decode(tokens: Iterable[int]) -> str:
 
 
 def describe(state: State) -> str:
-    """A state in words: "one : blue on red , three : green . gripper two holds nothing".
+    """A state in words: "one blue on red , three green . gripper two holds nothing".
 
-    Each stack that there is, by the number of its column, from the top down; then where the gripper is.
+    Each stack that there is, behind the number of its column, from the top down; then where the gripper is.
 
     Raises: nothing.
     Source: this course.
     """
-    stacks = [
-        f"{place} : {' on '.join(stack[::-1])}" for place, stack in zip(PLACES, state.stacks, strict=True) if stack
-    ]
+    stacks = [f"{place} {' on '.join(stack[::-1])}" for place, stack in zip(PLACES, state.stacks, strict=True) if stack]
     standing = f" {NEXT} ".join(stacks) or "empty"
     return f"{standing} . gripper {PLACES[state.gripper]} holds {state.held or 'nothing'}"
 
@@ -86,10 +84,10 @@ def write_plan(moves: Sequence[Move]) -> str:
 
 
 def write_command(state: State, goal: Goal) -> str:
-    """What the gripper is to do now, in words: "move red to table : from two to one : left", or "stop".
+    """What the gripper is to do now, in words: "move red to table : gripper two , red one : left", or "stop".
 
-    First the move that it belongs to, then where the gripper is and where it must be: who says both has only to
-    compare.
+    First the move that it belongs to, then where the gripper is and where what it is about to pick, or to place on, is:
+    who says both has only to compare.
 
     Raises: nothing.
     Source: this course; reasons before the answer: Wei et al. (2022), "Chain-of-thought prompting elicits reasoning in
@@ -97,8 +95,9 @@ def write_command(state: State, goal: Goal) -> str:
     """
     if (move := current_move(state, goal)) is None:
         return "stop"
-    way = f"from {PLACES[state.gripper]} to {PLACES[next_column(state, move)]}"
-    return f"{move} : {way} : {next_command(state, goal)}"
+    over = move.onto if state.held else move.block
+    where = f"gripper {PLACES[state.gripper]} {NEXT} {over} {PLACES[next_column(state, move)]}"
+    return f"{move} : {where} : {next_command(state, goal)}"
 
 
 def parse_command(text: str) -> str:
@@ -110,7 +109,8 @@ def parse_command(text: str) -> str:
     command = text.split(":")[-1].strip()
     if command not in COMMANDS:
         raise ValueError(
-            f"text: expected a command such as 'move red to table : from two to one : left' or 'stop', got {text!r}"
+            "text: expected a command such as 'move red to table : gripper two , red one : left' or 'stop', "
+            f"got {text!r}"
         )
     return command
 

@@ -26,14 +26,13 @@ STATE = State((("red", "blue"), (), ("green",), ()))
 def test_prompts_by_hand():
     example = make_plan(STATE, put("red", "green"))
     assert example.in_words() == (
-        "state : one : blue on red , three : green . gripper one holds nothing . "
-        "instruction : put red on green . plan :"
+        "state : one blue on red , three green . gripper one holds nothing . instruction : put red on green . plan :"
     )
     assert example.with_seen(observed(2)) == (
         "state : <observation> <observation> . instruction : put red on green . plan :"
     )
     assert example.answer == "move blue to table ; move red to green"
-    assert give_command(STATE, put("red", "green")).answer == "move blue to table : from one to one : pick"
+    assert give_command(STATE, put("red", "green")).answer == "move blue to table : gripper one , blue one : pick"
     assert give_command(STATE, put("red", "green")).prompt.endswith("command :")
     assert answer_question(STATE, random.Random(0)).prompt.endswith("? answer :")
     with pytest.raises(ValueError, match="task: expected one of plan, command; got 'question'"):
@@ -67,8 +66,10 @@ def test_a_plan_is_judged_by_where_it_leads(answer, solved):
 
 
 def test_other_answers_are_judged_by_their_words():
-    assert give_command(STATE, put("red", "green")).is_solved_by("move blue to table : from one to one : pick")
-    assert not give_command(STATE, put("red", "green")).is_solved_by("move blue to table : from one to one : left")
+    assert give_command(STATE, put("red", "green")).is_solved_by("move blue to table : gripper one , blue one : pick")
+    assert not give_command(STATE, put("red", "green")).is_solved_by(
+        "move blue to table : gripper one , blue one : left"
+    )
 
 
 def test_samples_are_as_asked_for():

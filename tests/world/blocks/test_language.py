@@ -27,7 +27,7 @@ STATE = State((("red", "blue"), (), ("green",), ()), 1)
 
 
 def test_descriptions_by_hand():
-    assert describe(STATE) == "one : blue on red , three : green . gripper two holds nothing"
+    assert describe(STATE) == "one blue on red , three green . gripper two holds nothing"
     assert describe(State(((), (), (), ()), 3, "red")) == "empty . gripper four holds red"
 
 
@@ -64,11 +64,11 @@ def test_what_is_no_plan_is_refused(text):
 def test_commands_say_the_move_and_the_way_first_and_come_back_from_words():
     state, goal = State((("red", "blue"), (), ("green",), ()), 2), put("red", "green")
     said = write_command(state, goal)
-    assert said == "move blue to table : from three to one : left"
+    assert said == "move blue to table : gripper three , blue one : left"
     assert decode(encode(said)) == said
     assert parse_command(said) == parse_command("left") == "left"
     held = State((("red",), (), ("green",), ()), 1, "blue")
-    assert write_command(held, goal) == "move blue to table : from two to two : place"
+    assert write_command(held, goal) == "move blue to table : gripper two , table two : place"
     assert write_command(state, put("blue", "red")) == parse_command("stop") == "stop"
     with pytest.raises(ValueError, match=r"text: expected a command such as .*got 'move blue to table'"):
         parse_command("move blue to table")

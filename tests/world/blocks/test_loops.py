@@ -75,7 +75,7 @@ def test_steps_by_hand():
     assert first_move(state, "move blue to green ; move red to blue") == State((("red",), (), ("green", "blue"), ()))
     assert first_move(state, "stop") is None
     assert one_command(state, "pick").held == "blue"
-    assert one_command(state, "move blue to table : from one to one : pick").held == "blue"
+    assert one_command(state, "move blue to table : gripper one , blue one : pick").held == "blue"
     assert one_command(state, "stop") is None
 
 
