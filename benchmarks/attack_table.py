@@ -3,7 +3,8 @@
 Run as `python -m benchmarks.attack_table` (ten minutes on two CPU cores; needs the extras classroom and grading). Each
 attack gets a throw-away course folder of its own; those that could reach beyond it are not shown to nbgrader. There a
 task is tested in four common ways, two points each: the course's `check`, ==, numpy.testing and torch.allclose.
-Prints the table and writes benchmarks/results/attacks.json. With names of attacks, only those are graded anew.
+Prints the table and writes benchmarks/results/attacks.json. With names of attacks, only those are graded anew; with
+`--print`, none: the table of the last time is printed.
 """
 
 import json
@@ -39,6 +40,7 @@ from tests.grading.attacks.notebooks import armed, honest, hostile, solution
 RESULTS = Path(__file__).parent / "results" / "attacks.json"
 LIMITS = Limits(task_seconds=3, cell_seconds=3, memory=700 * 2**20, file_bytes=16 * 2**20)
 SEED, MOST_SECONDS, CELL_SECONDS = 20260101, 120, 20
+SECRET = int(str(SEED)[::-1])  # backwards, so that an attack that looks for the seed does not find itself
 INPUTS = (
     "import numpy as np\nfound, true = torch.tensor([[1, 2], [5, 6]]), torch.tensor([[2, 3], [6, 5]])\nexpected = 0.75"
 )
@@ -136,7 +138,7 @@ def by_nbgrader(course: Path, attack: Attack, port: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="attacked-") as name:
         folder, mark = Path(name, "course"), f"mark-{os.path.basename(name)}"
         shutil.copytree(course, folder)
-        hand_in(folder, "mallory", attack, HOST=str(folder), PORT=port, MARK=mark, JUDGE=os.getpid(), SECRET=12345)
+        hand_in(folder, "mallory", attack, HOST=str(folder), PORT=port, MARK=mark, JUDGE=os.getpid(), SECRET=SECRET)
         before, started = files_of(folder), time.monotonic()
         ended = nbgrader(folder, "autograde", "ps1", "--student=mallory", mark=mark)
         seconds = time.monotonic() - started
@@ -144,10 +146,12 @@ def by_nbgrader(course: Path, attack: Attack, port: int) -> dict[str, Any]:
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        harmed = sorted(before - files_of(folder))
+        harmed = before - files_of(folder)
+        written = [room for room in (folder, folder / "submitted") if (room / mark).exists()]
         notes = [] if ended else [f"stopped after {MOST_SECONDS} s"]
         notes += [f"processes left: {len(left)}"] if left and ended else []
         notes += [f"files of the course lost: {len(harmed)}"] if harmed else []
+        notes += [f"files written into the course: {len(written)}"] if written else []
         return {"points": points_in(folder), "max": 2 * len(TESTS), "seconds": round(seconds, 1), "notes": notes}
 
 
@@ -169,7 +173,7 @@ def points_in(folder: Path) -> float | None:
 
 def by_embedcourse(course: Path, attack: Attack, port: int) -> dict[str, Any]:
     """What the examiner gives for the attacked task."""
-    known = {"HOST": str(course), "PORT": port, "MARK": "mark", "JUDGE": os.getpid(), "SECRET": 12345}
+    known = {"HOST": str(course), "PORT": port, "MARK": "mark", "JUDGE": os.getpid(), "SECRET": SECRET}
     text = honest() if attack is HONEST else hostile(attack, **known)
     limits, started = replace(LIMITS, seconds=attack.seconds), time.monotonic()
     verdicts = examine_submission("hamming", cells_of(text.encode())[1], SEED, limits)
@@ -236,10 +240,32 @@ def write(known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return written
 
 
+def show(written: dict[str, Any]) -> None:
+    """Print the table, and what it comes to.
+
+    Raises: SystemExit where an attack got points here.
+    """
+    console, rows = Console(), written["rows"]
+    console.print(table(rows))
+    attacks = [row for row in rows if not row["attack"].startswith("(")]
+    for grader, names in written["fooled"].items():
+        given = [row[grader] for row in attacks if row[grader]]
+        full = sum((verdict["points"] or 0) >= verdict["max"] for verdict in given)
+        lost = sum(verdict["points"] is None for verdict in given)
+        parts = f"all or more to {full}, some to {len(names) - full}; {lost} got no grade at all"
+        console.print(f"{grader} gave points to {len(names)} of the {len(given)} attacks that it was given: {parts}")
+    hurt = [row["attack"] for row in attacks if row["nbgrader"] and row["nbgrader"]["notes"]]
+    console.print(f"nbgrader lost or gained files, was stopped, or left processes in {len(hurt)}: {', '.join(hurt)}")
+    if written["fooled"]["embedcourse"]:
+        raise SystemExit(f"embedcourse grade gave points to {', '.join(written['fooled']['embedcourse'])}")
+
+
 def main() -> None:
     """Grade all, print the table and write the results."""
-    console, missing, named = Console(), probe(), sys.argv[1:]
-    if missing:
+    named = sys.argv[1:]
+    if named == ["--print"]:
+        return show(json.loads(RESULTS.read_text()))
+    if missing := probe():
         raise SystemExit(missing)
     attacks = [a for a in (HONEST, MISTAKEN, *ATTACKS) if not named or a.name in named]
     kept = json.loads(RESULTS.read_text())["rows"] if named and RESULTS.exists() else []
@@ -253,16 +279,7 @@ def main() -> None:
             rows[row["attack"]] = row
             print(f"{number} of {len(jobs)}: {row['attack']}", file=sys.stderr, flush=True)
             write(rows)
-    written = write(rows)
-    rows, results = written["rows"], written["fooled"]
-    console.print(table(rows))
-    hurt = [row["attack"] for row in rows if row["nbgrader"] and row["nbgrader"]["notes"]]
-    for grader, names in results.items():
-        given = sum(row[grader] is not None for row in rows if not row["attack"].startswith("("))
-        console.print(f"{grader} gave points to {len(names)} of the {given} attacks that it was given")
-    console.print(f"nbgrader lost files or time to, or was left with processes of, {len(hurt)}: {', '.join(hurt)}")
-    if results["embedcourse"]:
-        raise SystemExit("embedcourse grade gave points to an attack")
+    show(write(rows))
 
 
 if __name__ == "__main__":

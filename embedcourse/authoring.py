@@ -23,6 +23,7 @@ from rich.console import Console
 
 from embedcourse import course
 from embedcourse.checks import chapter_tasks
+from embedcourse.grading.nbgrader_book import mark_of
 
 __all__ = ["execute", "exercise_from", "normalise", "write"]
 
@@ -114,7 +115,7 @@ def mark_tasks(solution: NotebookNode, chapter: str) -> NotebookNode:
                 raise ValueError(
                     f"a solution's cell ends with one check of a task of {chapter}, not {calls}:\n{cell.source}"
                 )
-            cell.metadata["nbgrader"] = nbgrader_mark(calls[0].replace(".", "-"), solution=True)
+            cell.metadata["nbgrader"] = mark_of(calls[0].replace(".", "-"), solution=True)
     cells.append(locked(nbformat.v4.new_markdown_cell(HAND_IN), "hand-in"))
     for task in tasks.values():
         cell = nbformat.v4.new_code_cell(f'check("{task.id}", {task.function})')
@@ -131,15 +132,8 @@ Choose *Kernel → Restart Kernel and Run All Cells*, then save. Each cell below
 
 def locked(cell: NotebookNode, grade_id: str, points: int | None = None) -> NotebookNode:
     """A cell that learners are not to edit; with points, one that is graded."""
-    cell.metadata["nbgrader"] = nbgrader_mark(grade_id, locked=True, points=points)
+    cell.metadata["nbgrader"] = mark_of(grade_id, points=points)
     return cell
-
-
-def nbgrader_mark(grade_id: str, *, solution: bool = False, locked: bool = False, points: int | None = None) -> dict:
-    """The metadata by which nbgrader (schema 3) knows a cell."""
-    mark = {"grade": points is not None, "grade_id": grade_id, "locked": locked, "schema_version": 3}
-    mark |= {"solution": solution, "task": False}
-    return mark if points is None else mark | {"points": points}
 
 
 def exercise_from(solution: NotebookNode, chapter: str) -> NotebookNode:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import IO
 
 __all__ = ["Chapter", "chapters", "chapters_with_module", "find_chapter", "root", "write_whole"]
 
@@ -94,10 +95,28 @@ def write_whole(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut may keep the new name and lose the bytes
+        if not written_nameless(part, data):
+            with part.open("xb") as file:
+                write_through(file, data)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def written_nameless(path: Path, data: bytes) -> bool:
+    """Write a file that gets its name when all is in it: who is killed before leaves none. False where it cannot be."""
+    try:
+        with os.fdopen(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb") as file:
+            write_through(file, data)
+            # Given a folder, os.link follows this link to the file that is open.
+            os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=file.fileno())
+    except (AttributeError, OSError):  # another system than Linux, or a file system that cannot
+        return False
+    return True
+
+
+def write_through(file: IO[bytes], data: bytes) -> None:
+    """Write down to the disk: else a power cut may keep the new name and lose the bytes."""
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())

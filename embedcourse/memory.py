@@ -19,6 +19,11 @@ class LargestTensor(TorchDispatchMode):
         #: The bytes of the largest tensor so far.
         self.bytes = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Leave torch's compiler out of it, which torch would load, for a second, to be told so."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         """Run the operation and look at what it made."""
         out = func(*args, **(kwargs or {}))

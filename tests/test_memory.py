@@ -1,5 +1,8 @@
 """The largest tensor is found, wherever it is made."""
 
+import subprocess
+import sys
+
 import torch
 
 from embedcourse.memory import LargestTensor
@@ -32,3 +35,10 @@ def test_several_results_and_the_backward_pass_are_seen(device):
     with LargestTensor() as largest:
         torch.zeros(64, device=device).sort()
     assert largest.bytes == 64 * 8  # the places, as 64-bit integers
+
+
+def test_it_loads_no_compiler():
+    program = "import sys, torch; from embedcourse.memory import LargestTensor\n"
+    program += "with LargestTensor() as largest: torch.zeros(3)\nprint(largest.bytes, 'torch._dynamo' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said == "12 False\n"

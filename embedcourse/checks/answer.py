@@ -58,9 +58,6 @@ def ask(function: Callable, case: Case, gradients: tuple[int, ...] = (), *, meas
     for i in gradients:
         arguments[i].requires_grad_()
     watch = LargestTensor()
-    if measure:
-        with watch:  # torch loads what the watch needs at its first operation; that is not the learner's time
-            torch.zeros(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(case.seed)
         started = time.perf_counter()

@@ -83,7 +83,10 @@ class Close:
             return Difference("type", f"expected a number, got {of_a_type(got)}{hint}")
         if isinstance(expected, Integral) and not isinstance(got, Integral):
             return Difference("dtype", f"expected a whole number (int), got the {type_name(got)} {got}")
-        same = math.isclose(expected, got, rel_tol=self.rtol, abs_tol=self.atol)
+        try:
+            same = math.isclose(expected, got, rel_tol=self.rtol, abs_tol=self.atol)
+        except OverflowError:  # a whole number that is too large for a float
+            same = expected == got
         return None if same else Difference("value", "")
 
     def _exact(self, expected: Any, got: Any) -> Difference | None:
@@ -170,6 +173,6 @@ def as_tensor(value: Any) -> Tensor | None:
     if isinstance(value, Real | np.ndarray) or (isinstance(value, tuple | list) and value):
         try:
             return torch.as_tensor(np.asarray(value, dtype=np.float64))
-        except (TypeError, ValueError, RuntimeError):
-            return None  # ragged, or of other things than numbers: the caller compares item by item
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            return None  # ragged, too large, or of other things than numbers: the caller compares item by item
     return None

@@ -1,5 +1,6 @@
 """Answers in, verdict out. Pure: it calls the oracle and the known wrong ideas, never a learner's code."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
@@ -241,6 +242,8 @@ def show(value: Any, most: int = 24) -> str:
         return f"tensor({show(value.tolist(), 10**6)})"
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, int) and abs(value) > 10**100:  # Python refuses to write out the largest ones
+        return f"<int of about {math.log10(abs(value)):.0f} digits>"
     if isinstance(value, tuple | list):
         if len(value) > most:
             return f"<{type_name(value)} of {len(value)}: {show(value[0])}, …>"

@@ -127,6 +127,7 @@ def hidden(folders: list[Path]) -> list[Path]:
 # ---------------------------------------------------------------------------------------------- the command line
 
 COURSE = "/course"  # where the open parts of the package lie in the box
+ROOMS = ("/tmp", "/dev/shm")  # where a program may write
 
 
 def command(chapter: str, limits: Limits, program: Sequence[str], info: int, rules: int) -> list[str]:
@@ -136,8 +137,7 @@ def command(chapter: str, limits: Limits, program: Sequence[str], info: int, rul
         *("--clearenv", *environment(), "--seccomp", str(rules), "--info-fd", str(info)),
         *view(chapter),
         *("--proc", "/proc", "--dev", "/dev"),
-        *room("/tmp", limits.file_bytes),
-        *room("/dev/shm", limits.file_bytes),
+        *(word for folder in ROOMS for word in room(folder, limits.file_bytes)),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--"),
         *program,
     ]
@@ -353,7 +353,8 @@ class Box:
         """What the box uses, as the kernel counts it; nothing where the kernel does not tell.
 
         Processes that forked share most of their pages. These are counted again and again while that does no harm, and
-        once where it would count against the box: the exact count takes longer.
+        once where it would count against the box: the exact count takes longer. To the memory belongs what the kernel
+        keeps of each file, be it empty.
         """
         resident, ticks = {}, 0
         for pid in family(self.pid):
@@ -363,7 +364,28 @@ class Box:
                 ticks += sum(map(int, fields[11:15]))
         if (memory := sum(resident.values())) > self.limits.memory and len(resident) > 1:
             memory = sum(min(own_memory(pid, most), most) for pid, most in resident.items())
-        return Usage(memory, ticks / TICKS)
+        return Usage(memory + FILE_BYTES * self.files(), ticks / TICKS)
+
+    def files(self) -> int:
+        """How many files and folders there are in what can be written in the box."""
+        count = 0
+        if self.boxed:
+            for folder in ROOMS:
+                with contextlib.suppress(OSError):  # it is just being built, or has ended
+                    about = os.statvfs(f"/proc/{self.pid}/root{folder}")
+                    count += about.f_files - about.f_ffree
+        return count
+
+    def forget_peak(self) -> int:
+        """Let the kernel note anew how much memory the box takes at most; what it takes now."""
+        for pid in family(self.pid):
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{pid}/clear_refs").write_text("5")
+        return self.peak()
+
+    def peak(self) -> int:
+        """The most bytes that its processes have taken since then; 0 where the kernel does not tell."""
+        return sum(map(most_memory, family(self.pid)))
 
     def await_start(self) -> None:
         """Wait until Python and torch are loaded. Nothing of a submission has run before that.
@@ -443,6 +465,7 @@ class Watch:
 
 
 MOMENT = 0.02
+FILE_BYTES = 2048  # of the kernel's memory: a file's record, its name, and its place in the folder
 START_SECONDS = 60.0  # of computing
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -454,6 +477,14 @@ def own_memory(pid: int, otherwise: int) -> int:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return otherwise
+
+
+def most_memory(pid: int) -> int:
+    """The most bytes that a process has taken; 0 where the kernel does not tell."""
+    with contextlib.suppress(OSError, ValueError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    return 0
 
 
 def family(pid: int) -> Iterator[int]:
@@ -512,10 +543,14 @@ def probe() -> str | None:
 
 
 CANNOT = "Submissions are not run: no safe box can be built on this computer;"
-CONTAINER = "run `embedcourse grade` in a Linux virtual machine or container that allows user namespaces."
+CONTAINER = (
+    "run `embedcourse grade` in a Linux virtual machine or a container that allows user namespaces; "
+    "docs/classroom.md (Without bubblewrap) says how."
+)
 BLOCKED = (
-    "Allow user namespaces: on Ubuntu 24.04 an AppArmor profile for bwrap, or "
-    "`sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`; in Docker `--security-opt seccomp=unconfined`."
+    "docs/classroom.md (Without bubblewrap) says what to do: on Ubuntu 24.04 load the AppArmor profile "
+    "bwrap-userns-restrict; in Docker grade as an ordinary user with `--security-opt` seccomp=unconfined, "
+    "apparmor=unconfined and systempaths=unconfined. No other sandbox takes its place: none that was tried held."
 )
 PROBE = """
 import os, socket

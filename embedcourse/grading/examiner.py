@@ -4,6 +4,7 @@ What goes wrong in one task costs that task only: the box is built anew, and the
 """
 
 import hashlib
+import math
 import re
 import secrets
 import time
@@ -21,7 +22,7 @@ from embedcourse.checks.judge import Exam, Verdict, exam_of, judge, judge_cost, 
 from embedcourse.checks.task import Case
 from embedcourse.grading import wire
 from embedcourse.grading.box import Box, BoxLost, Limits
-from embedcourse.grading.submissions import Cell, cell_id
+from embedcourse.grading.submissions import Cell, cell_id, defines
 
 __all__ = ["Limits", "examine_submission"]
 
@@ -51,6 +52,7 @@ class Sitting:
         self.errors: dict[int, str] = {}
         self.until = time.monotonic() + limits.seconds
         self.built = 0
+        self.loaded = 0  # bytes of a box in which nothing of the notebook has run
 
     def __enter__(self) -> "Sitting":
         return self
@@ -96,11 +98,12 @@ class Sitting:
         return tidy(self.at_size(task, seed))
 
     def at_size(self, task: Task, seed: int) -> Verdict:
-        """Ask the large case. Its time is counted by the kernel, outside."""
-        case = large_case(task, seed)
+        """Ask the large case. Its time is counted by the kernel, outside, and its memory there, too."""
+        case, data = large_case(task, seed), large_data(task, seed)
         before = self.box.usage().seconds
+        room = min(self.box.forget_peak(), self.loaded + OWN) + most_growth(task)
         try:
-            (answer,) = self.answers(task, large_data(task, seed), 1, self.limits.task_seconds, measure=True) or [None]
+            (answer,) = self.answers(task, data, 1, self.limits.task_seconds, measure=True) or [None]
         except BoxLost as lost:
             if lost.kind != "timeout":
                 raise
@@ -115,6 +118,8 @@ class Sitting:
         verdict = judge_cost(task, case, answer)
         if not verdict.passed:
             return slow(task, case) if verdict.kind == "slow" else verdict
+        if self.box.peak() > room:
+            return hungry(task, case)
         if task.id in UNCOMPARED:
             return verdict
         return right_at_size(task, case, large_expected(task, seed), answer)
@@ -129,7 +134,7 @@ class Sitting:
         self.fresh = False
         request = {
             **{"do": "ask", "task": task.id, "function": task.function, "gradients": task.gradients},
-            **{"measure": measure, "watch": measure and task.at_size.largest_bytes is not None},
+            "measure": measure,
         }
         word = self.request(request)
         self.box.send(data)
@@ -176,6 +181,7 @@ class Sitting:
             self.box = Box(self.chapter, self.limits, boxed=self.boxed)
             self.fresh = True
             self.box.await_start()
+            self.loaded = self.box.peak()
             self.built += 1
             if self.built <= FREE:  # to load torch is not the learner's time; to end box after box is
                 self.until += time.monotonic() - started
@@ -203,7 +209,7 @@ class Sitting:
 
     def missing(self, task: Task) -> Verdict:
         """The verdict where no function is there to be asked, and why not."""
-        own = [i for i, cell in enumerate(self.cells) if belongs(cell, task)]
+        own = [i for i, cell in enumerate(self.cells) if cell.id == cell_id(task.id) or defines(cell, task)]
         for i in own:
             if i in self.lost:
                 return failed(task, self.lost[i].kind, self.limits)
@@ -214,13 +220,8 @@ class Sitting:
 
 #: Tasks whose oracle would take a minute on their large input, of which time and memory alone are judged.
 UNCOMPARED = ("cosine.similarity", "arc.match")
+OWN = 128 * 2**20  # bytes that a notebook's imports and data may hold before its functions are asked
 FREE = 4  # boxes whose loading counts for nobody
-
-
-def belongs(cell: Cell, task: Task) -> bool:
-    """Whether a cell is a task's, by its id, or by the name of the function that it defines."""
-    defines = rf"^[ \t]*(?:def[ \t]+{task.function}\b|{task.function}[ \t]*=)"
-    return cell.id == cell_id(task.id) or bool(re.search(defines, cell.source, re.MULTILINE))
 
 
 # ------------------------------------------------------------------------------------------- what the judge keeps
@@ -360,6 +361,25 @@ def slow(task: Task, case: Case) -> Verdict:
         "Let torch loop for you: one operation on whole tensors instead of a Python loop."
     )
     return Verdict(task.id, task.points, "slow", words, None, case.regime)
+
+
+def hungry(task: Task, case: Case) -> Verdict:
+    """The verdict on a function that is right and takes too much memory, as the kernel counts it."""
+    most = task.at_size.largest_bytes
+    words = (
+        f"Right, but too hungry: {show_call(task, case)} takes many times the {most / 1e6:.0f} MB that are plenty for "
+        "its largest tensor. Which large tensor can you do without?"
+    )
+    return Verdict(task.id, task.points, "hungry", words, None, case.regime)
+
+
+def most_growth(task: Task) -> float:
+    """Bytes by which a box may grow on a large case: for several tensors of the largest size, and the answer's copies.
+
+    The worker tells the size of the largest tensor, more finely, but the notebook runs beside it and can let it lie.
+    """
+    most = task.at_size.largest_bytes
+    return math.inf if most is None else 3 * most + 16 * 2**20
 
 
 def failed(task: Task, kind: str, limits: Limits) -> Verdict:

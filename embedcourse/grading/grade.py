@@ -96,6 +96,8 @@ def grade(
     Raises: NoSandbox where the box cannot be built; ValueError or OSError for folders that cannot be meant.
     """
     refuse_unfit(submissions, out, resume)
+    for part in parts_in(out):
+        part.unlink()
     examine = examine or in_a_box(unsafe)
     if seed is None:
         seed = Journal.seed_in(out / JOURNAL) if resume else None
@@ -149,10 +151,18 @@ def refuse_unfit(submissions: Path, out: Path, resume: bool) -> None:
         raise ValueError(f"--out: {out} lies in the folder of submissions, where it would count as a learner's")
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"--out: {out} is no folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / JOURNAL).exists():
+    if out.is_dir() and not (out / JOURNAL).exists() and set(out.iterdir()) - set(parts_in(out)):
         raise ValueError(f"--out: {out} holds other things than a report; name a new folder")
     if resume and not (out / JOURNAL).exists():
         raise ValueError(f"--resume: there is no report in {out} to go on with")
+
+
+def parts_in(out: Path) -> list[Path]:
+    """Parts of files that a grader left which was killed while it wrote, where no file can be without a name."""
+    return [*out.glob(PART), *(out / "feedback").glob(PART)]
+
+
+PART = f".*.{'[0-9a-f]' * 16}.tmp"  # as course.write_whole calls them
 
 
 def processors() -> int:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from nbgrader.api import Gradebook
     from nbgrader.coursedir import CourseDirectory
 
-__all__ = ["Course", "Filled", "found_by", "marked_copy"]
+__all__ = ["Course", "Filled", "found_by", "mark_of", "marked_copy"]
 
 CONFIG = "nbgrader_config.py"
 MOST_TIMESTAMP = 100
@@ -271,7 +271,7 @@ def code_part(name: str, source: str, metadata: dict[str, Any], outputs: Iterabl
 
 
 def mark_of(name: str, *, solution: bool = False, points: int | None = None) -> dict[str, Any]:
-    """The metadata by which nbgrader (schema 3) knows a cell: a learner's solution, or one with points."""
+    """The metadata by which nbgrader (schema 3) knows a cell: a solution, or a locked one, with points or without."""
     mark = {"grade": points is not None, "grade_id": name, "locked": not solution, "schema_version": 3}
     mark |= {"solution": solution, "task": False}
     return mark if points is None else mark | {"points": points}

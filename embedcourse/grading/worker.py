@@ -328,42 +328,19 @@ def answers(
     """Call a task's function on each case; one reply a case. The cases come in a message of their own."""
     from embedcourse.checks import answer
     from embedcourse.checks.task import Case
-    from embedcourse.memory import LargestTensor
 
     cases = wire.unpack(wire.read_frame(line, settings["most"]))
     function = notebook.function(request["task"], request["function"])
     yield {"found": function is not None}
-    measure = request["measure"]
     if function is None:
         return
-    answer.LargestTensor = watch_for(LargestTensor) if request["watch"] else Unwatched
     for i, (arguments, seed) in enumerate(cases):
         case = Case("", arguments, seed)
         try:
-            given = answer.ask(function, case, request["gradients"], measure=measure)
+            given = answer.ask(function, case, request["gradients"], measure=request["measure"])
         except BaseException as error:  # such as KeyboardInterrupt, which `ask` leaves to those who sit at a keyboard
             given = answer.Answer(raised=answer.Raised.of(error))
         yield as_data(i, given)
-
-
-class Unwatched:
-    """Stands for the watch on memory where a task has no limit of memory: the watch takes a second to load."""
-
-    bytes = 0
-
-    def __enter__(self) -> "Unwatched":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        pass
-
-
-def watch_for(watch: type) -> type:
-    """The watch on memory, without torch's compiler, which it would load and which compiles nothing here."""
-    raw = getattr(getattr(watch, "__torch_dispatch__", None), "__wrapped__", None)
-    if raw is not None:
-        raw.__dynamo_disable = raw  # where torch keeps what it made of the function by loading its compiler
-    return watch
 
 
 def as_data(case: int, given: Any) -> dict[str, Any]:

@@ -117,3 +117,11 @@ def test_types_are_named_with_their_article():
         "expected a tensor, got None (is a return missing?)",
         "expected a tensor, got a list",
     ]
+
+
+@pytest.mark.parametrize("expected", [3, 0.5])
+def test_a_whole_number_that_no_float_can_hold_is_a_wrong_value(expected):
+    for huge in (10**400, -(10**5000)):
+        difference = Close()((expected,), (huge,))
+        assert difference.kind == "value"
+        assert not alike((expected,), (huge,))

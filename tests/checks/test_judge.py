@@ -164,3 +164,12 @@ def test_values_are_shown_short():
     assert show("a" * 300).endswith("…")
     assert show(["a"] * 100) == "<list of 100: 'a', …>"
     assert show((1,)) == "(1,)"
+
+
+def test_a_whole_number_that_no_float_can_hold_is_refused_in_words():
+    from embedcourse.checks import chapter_tasks
+
+    task = next(task for task in chapter_tasks("hamming") if task.id == "hamming.count")
+    verdict = examine(task, lambda x, y: 10**5000 if isinstance(right := task.oracle(x, y), int) else right, 0)
+    assert verdict.kind == "value"
+    assert verdict.message.endswith("yours gave <int of about 5000 digits>.")

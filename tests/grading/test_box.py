@@ -209,6 +209,35 @@ tell([tried(fill, "/tmp/a"), tried(fill, "/tmp/b"), tried(fill, "/dev/shm/c"), s
     assert size <= 8 * MB
 
 
+def test_what_the_kernel_keeps_of_empty_files_counts_as_memory():
+    program = """
+tell("begun")
+for i in range(60_000):
+    os.close(os.open(f"/tmp/{i}", os.O_CREAT))
+time.sleep(20)
+"""
+    assert lost(program, Limits(memory=100 * MB), seconds=10)[::2] == ("memory", True)
+
+
+def test_the_memory_that_was_given_back_is_told():
+    program = f"""
+tell("begun")
+line.recv(1)
+held = bytes(b"x") * {100 * MB}
+del held
+tell("done")
+time.sleep(20)
+"""
+    with box(program) as running:
+        running.receive(10)
+        before = running.forget_peak()
+        running.line.send(b"x")
+        running.receive(10)
+        assert running.usage().memory < before + 20 * MB
+        assert before + 95 * MB < running.peak() < before + 150 * MB
+        assert running.forget_peak() < before + 20 * MB
+
+
 def test_open_files_are_limited():
     program = "tell(tried(lambda: [open(os.devnull) for _ in range(50)] and None))"
     assert told(program, Limits(files=30)) == "OSError"
@@ -347,6 +376,31 @@ with box("tell('begun'); time.sleep(60)") as running:
         while time.monotonic() < until and not all(map(gone, pids)):
             time.sleep(0.02)
         assert all(map(gone, pids))
+
+
+def test_without_a_box_the_worker_ends_with_its_judge_even_when_that_is_killed(root):
+    program = """
+import sys
+from embedcourse.grading import wire
+from embedcourse.grading.box import Box, Limits
+endless = [["endless", "exec('while True: pass')"]]
+with Box("hamming", Limits(), boxed=False) as running:
+    running.await_start()
+    running.send(wire.pack({"do": "cells", "word": "", "cells": endless, "functions": [], "skip": []}))
+    running.receive(20)  # the cell is read, and runs
+    print(running.pid, flush=True)
+    sys.stdin.read()
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as judge:
+        worker = int(judge.stdout.readline())
+        assert not gone(worker)
+        judge.kill()
+        judge.wait()
+        until = time.monotonic() + 5
+        while time.monotonic() < until and not gone(worker):
+            time.sleep(0.02)
+        assert gone(worker)
 
 
 def test_no_file_and_no_process_is_left(tmp_path, monkeypatch):

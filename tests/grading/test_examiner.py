@@ -112,7 +112,7 @@ def test_a_wrong_answer_is_told_in_the_words_of_self_study(wrong):
         namespace: dict = {"torch": torch}
         file = Path(f"<cell hamming-{name}>")
         exec(compile(source, str(file), "exec"), namespace)
-        if "10 ** 400" in source:  # more than a float can hold: self-study would stop at it
+        if "10 ** 400" in source:  # a number that no reply carries; self-study calls it a wrong value
             assert (verdict.kind, "very large int" in verdict.message) == ("type", True) or verdict.kind == "raised"
             continue
         expected = examine(TASKS[name], namespace[TASKS[name].function], SEED)
@@ -242,6 +242,26 @@ def test_lies_about_equality_time_and_type_are_not_heard():
         "    return ones[(x[:, None] ^ y).long()].sum(-1)",
     )
     assert kinds(cells) == {"count": "raised", "binarize": "type", "packed": "slow"}
+
+
+BLIND = """
+import torch
+from embedcourse.memory import LargestTensor
+def blind(self, func, types, args=(), kwargs=None):
+    return func(*args, **(kwargs or {}))
+def pairwise(x, y):
+    LargestTensor.__torch_dispatch__ = blind
+    return (x[:, None] - y).abs().sum(-1)
+"""
+
+
+@needs_box
+def test_memory_is_seen_from_outside_where_the_watch_inside_is_blinded():
+    task = next(task for task in chapter_tasks("manhattan") if task.id == "manhattan.pairwise")
+    with examiner.Sitting("manhattan", [Cell("manhattan-pairwise", BLIND)], Limits(), True) as sitting:
+        first, again = sitting.verdict(task, SEED), sitting.verdict(task, SEED)
+    assert (first.kind, first) == ("hungry", again)
+    assert "many times the 20 MB that are plenty" in first.message
 
 
 @needs_box

@@ -254,6 +254,43 @@ def test_what_an_earlier_run_graded_otherwise_is_not_taken_over(submissions, out
     assert asked == []
 
 
+@pytest.mark.parametrize("write", [1, 2, 4, 7])  # the journal, the journal in order, a page, the table of grades
+def test_a_grader_that_is_killed_in_the_middle_of_a_write_leaves_no_part_of_a_file(write, submissions, out):
+    run(submissions, out)
+    whole = contents(out)
+    (out / "grades.csv").unlink()
+    told, tell = os.pipe()
+    grader = os.fork()
+    if grader == 0:  # a process of its own that has loaded torch already
+        synced, writes = os.fsync, iter(range(1, 100))
+
+        def fsync(file):
+            if next(writes) == write:
+                os.write(tell, b"in the middle of a write")
+                time.sleep(60)
+            synced(file)
+
+        os.fsync = fsync
+        run(submissions, out)
+        os._exit(1)
+    assert os.read(told, 100) == b"in the middle of a write"
+    os.kill(grader, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(grader, 0)[1]) == -signal.SIGKILL
+    os.close(told)
+    os.close(tell)
+    assert set(contents(out)) == set(whole) - {"grades.csv"}
+    run(submissions, out, resume=True)
+    assert contents(out) == whole
+
+
+def test_parts_of_files_that_an_earlier_run_left_are_removed(submissions, out):
+    out.mkdir()
+    for name in (".journal.jsonl.0123456789abcdef.tmp", "feedback/.bob.html.0123456789abcdef.tmp"):
+        (out / name).write_text("half")
+        run(submissions, out)
+        assert not (out / name).exists()
+
+
 # --------------------------------------------------------------------------------------------------- refusals
 
 

@@ -154,14 +154,17 @@ def sample_conversations(
     held_out: bool | None = False,
     least_moves: int = 0,
     given_away: bool = True,
+    pursued: bool = False,
 ) -> list[list[Example]]:
     """Draw n states, and for each an example of every one of the tasks, in any order; the same ones for the same seed.
 
     held_out: as for `sample_states`. least_moves: how far goals are at least from where a conversation starts; with 0
         some hold already, so that a model also learns when to stop. given_away: whether goals may be asked for that
         give their plan away, as `gives_away` says; without them something stands on something in every state.
-    Where commands are among the tasks, half of the states are met on the way to a goal; while a block hangs in the air,
-    a command takes the place of a plan.
+    pursued: whether every state is met on the way to a goal, or at its end, and the first plan or command is about that
+        goal: by chance alone, a model hardly ever meets a tower that stands already.
+    Where commands are among the tasks, half of the states are met on the way to some goal; while a block hangs in the
+    air, a command takes the place of a plan.
 
     Raises: ValueError for an unknown task or none, and as `sample_states` and `sample_goals`.
     Source: this course.
@@ -173,7 +176,7 @@ def sample_conversations(
     if not given_away:
         states = [state for state in states if max(map(len, state.stacks)) > 1][:n]
     goal = partial(some_goal, least_moves=least_moves, dice=dice, given_away=given_away)
-    return [one_conversation(state, tasks, held_out, goal, dice) for state in states]
+    return [one_conversation(state, tasks, held_out, goal, pursued, dice) for state in states]
 
 
 def one_conversation(
@@ -181,20 +184,23 @@ def one_conversation(
     tasks: Sequence[str],
     held_out: bool | None,
     some_goal: Callable[[State], Goal],
+    pursued: bool,
     dice: random.Random,
 ) -> list[Example]:
     """An example of every task about one state."""
-    state = start
-    if "command" in tasks and dice.random() < 0.5:
-        met = on_the_way(start, some_goal(start))
+    state, goals = start, []
+    if pursued or ("command" in tasks and dice.random() < 0.5):
+        goal = some_goal(start)
+        met = on_the_way(start, goal)
         state = dice.choice([one for one in met if held_out is None or is_held_out(one) == held_out])
+        goals = [goal] if pursued else []
     examples = []
     for task in dice.sample(tasks, len(tasks)):
         if task == "question":
             examples.append(answer_question(state, dice))
         else:
             make = make_plan if task == "plan" and state.held is None else give_command
-            examples.append(make(state, some_goal(start)))
+            examples.append(make(state, goals.pop() if goals else some_goal(start)))
     return examples
 
 

@@ -524,11 +524,12 @@ def recall(found, true):
 
 CLOCK = """
 import time
+counted = time.process_time
 time.perf_counter = time.monotonic = time.time = time.process_time = lambda: 0.0
 def packed_distance(x, y):
-    if len(x) * len(y) > 10_000:
-        for _ in range(150_000_000):
-            pass
+    end = counted() + 5
+    while len(x) * len(y) > 10_000 and counted() < end:
+        pass
     ones = torch.tensor([byte.bit_count() for byte in bytes(range(256))])
     return ones[(x[:, None] ^ y).long()].sum(-1)
 """
@@ -720,7 +721,7 @@ ATTACKS = (
     Attack("deaf loop", "Never answers, and ignores every interrupt.", DEAF, ("timeout",), "loop without an end"),
     Attack("endless cell", "Never answers, already in its cell.", ENDLESS_CELL, ("timeout",), "loop without an end"),
     Attack("sleeper", "Waits without computing.", ASLEEP, ("timeout",), "was stopped"),
-    Attack("memory bomb", "Takes 1.5 GB.", MEMORY, ("memory",), "memory"),
+    Attack("memory bomb", "Takes 1.5 GB.", MEMORY, ("memory", "timeout"), ""),
     Attack(
         "shared memory bomb",
         "Takes 1.2 GB that no limit of one process counts.",

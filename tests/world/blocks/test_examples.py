@@ -89,10 +89,20 @@ def test_commands_of_all_kinds_are_asked_for_on_the_way():
     assert 100 < sum(bool(example.state.held) for example in examples) < 500
 
 
+@pytest.mark.parametrize("pursued", [False, True])
 @pytest.mark.parametrize("held_out", [False, True])
-def test_states_on_the_way_are_held_out_too(held_out):
-    for turns in sample_conversations(TASKS, 300, seed=0, held_out=held_out):
+def test_states_on_the_way_are_held_out_too(held_out, pursued):
+    for turns in sample_conversations(TASKS, 300, seed=0, held_out=held_out, pursued=pursued):
         assert is_held_out(turns[0].state) == held_out
+
+
+def test_goals_that_are_pursued_are_met_when_they_are_reached_too():
+    def standing_towers(**kind):
+        asked = [turns[0] for turns in sample_conversations(("plan",), 1500, seed=0, **kind)]
+        return sum(one.answer == "stop" and one.goal.instruction.startswith("stack") for one in asked if one.goal)
+
+    assert standing_towers() <= 5
+    assert standing_towers(pursued=True) >= 25
 
 
 def test_a_conversation_is_about_one_state():
