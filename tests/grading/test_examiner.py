@@ -428,5 +428,8 @@ class SlowBox:
     def await_start(self):
         time.sleep(0.1)
 
+    def peak(self):
+        return 0
+
     def close(self):
         pass

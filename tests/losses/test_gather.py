@@ -62,6 +62,8 @@ def run(rank: int, folder: str) -> None:
     model = DistributedDataParallel(network())
     x0, x1 = (x.chunk(PROCESSES)[rank] for x in views())
     torch.save({name: step(model, make(True), x0, x1) for name, make in LOSSES.items()}, f"{folder}/{rank}.pt")
+    dist.barrier()  # neither goes while the other still needs it
+    del model  # before the group that it talks through: the other way round they may wait for each other
     dist.destroy_process_group()
 
 
