@@ -160,7 +160,8 @@ def test_a_part_of_the_package_that_solves_the_task_is_closed():
 
 @needs_box
 def test_the_same_submission_gets_the_same_verdicts():
-    wrong = submission(count="def hamming(x, y):\n    return list({'a', 'b', str(object())})", **{})
+    # The order of a set is the same each time, and an address is not shown; where in a set an address stands is chance.
+    wrong = submission(count="def hamming(x, y):\n    return [*{'a', 'b', 'c', 'd', 'e'}, str(object())]", **{})
     assert examine_submission("hamming", wrong, SEED) == examine_submission("hamming", wrong, SEED)
 
 
