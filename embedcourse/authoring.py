@@ -23,6 +23,7 @@ from rich.console import Console
 
 from embedcourse import course
 from embedcourse.checks import chapter_tasks
+from embedcourse.grading import submissions
 from embedcourse.grading.nbgrader_book import mark_of
 
 __all__ = ["execute", "exercise_from", "normalise", "write"]
@@ -115,7 +116,7 @@ def mark_tasks(solution: NotebookNode, chapter: str) -> NotebookNode:
                 raise ValueError(
                     f"a solution's cell ends with one check of a task of {chapter}, not {calls}:\n{cell.source}"
                 )
-            cell.metadata["nbgrader"] = mark_of(calls[0].replace(".", "-"), solution=True)
+            cell.metadata["nbgrader"] = mark_of(submissions.cell_id(calls[0]), solution=True)
     cells.append(locked(nbformat.v4.new_markdown_cell(HAND_IN), "hand-in"))
     for task in tasks.values():
         cell = nbformat.v4.new_code_cell(f'check("{task.id}", {task.function})')

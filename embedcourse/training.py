@@ -292,13 +292,11 @@ class Run:
 def optimizers(model: nn.Module, settings: Settings) -> list[torch.optim.Optimizer]:
     """One or two that share what learns: Muon the matrices of layers, where it was asked for, and AdamW all else."""
     tables = {id(part.weight) for part in model.modules() if isinstance(part, nn.Embedding)}
-    learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    matrices = [
-        p
-        for name, p in learning.items()
-        if settings.optimizer == "muon" and p.ndim == 2 and name.endswith("weight") and id(p) not in tables
-    ]
-    rest = [p for p in learning.values() if not any(p is matrix for matrix in matrices)]
+    matrices, rest = [], []
+    for name, p in model.named_parameters():
+        by_muon = settings.optimizer == "muon" and p.ndim == 2 and name.endswith("weight") and id(p) not in tables
+        if p.requires_grad:
+            (matrices if by_muon else rest).append(p)
     groups = [
         {"params": [p for p in rest if p.ndim >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},

@@ -18,7 +18,7 @@ from embedcourse.models.palm_e_blocks import (
     text_loss,
     training_tables,
 )
-from embedcourse.training import fit
+from embedcourse.training import Objective, fit
 from embedcourse.world.blocks.examples import TASKS, Example, sample_conversations, sample_examples, sample_unguessable
 from embedcourse.world.blocks.language import VOCABULARY
 from embedcourse.world.blocks.loops import closed_loop, stranger
@@ -44,7 +44,7 @@ class Round:
     goals: tuple[dict, ...] = (ANY, HIDDEN)
 
 
-#: How the two learn; after one round the language model still confuses places. Seeds that nothing else here uses.
+#: How the two learn. Seeds that nothing else here uses.
 TEXT_ROUNDS = (
     Round(5000, 3e-3, 13_000_001),
     Round(3000, 2e-3, 13_000_008),
@@ -112,13 +112,17 @@ def measured_examples() -> dict[str, list[Example]]:
 
 def train_on_text(language_model: nn.Module, steps: int, seed: int) -> None:
     """Train on conversations in which the state is in words."""
-    model = blocks_palm_e(language_model)
-    for number, (one, share) in enumerate(shares(TEXT_ROUNDS, steps)):
-        data = training_tables(conversations(one, min(IN_WORDS, share * BATCH)))
-        own = seed + 7 * number
-        fit(
-            model, text_loss, data, steps=share, batch_size=BATCH, lr=one.rate, optimizer="muon", seed=own, device="cpu"
-        )
+    train_in_rounds(blocks_palm_e(language_model), text_loss, TEXT_ROUNDS, IN_WORDS, None, steps, seed)
+
+
+def train_in_rounds(
+    model: PaLME, objective: Objective, rounds: Sequence[Round], most: int, sense: str | None, steps: int, seed: int
+) -> None:
+    """One round after the other, each on at most so many new conversations, the state given by a sense or in words."""
+    for number, (one, share) in enumerate(shares(rounds, steps)):
+        data = training_tables(conversations(one, min(most, share * BATCH)), sense)
+        options = {"batch_size": BATCH, "lr": one.rate, "optimizer": "muon", "seed": seed + 7 * number, "device": "cpu"}
+        fit(model, objective, data, steps=share, **options)
 
 
 def shares(rounds: Sequence[Round], steps: int) -> list[tuple[Round, int]]:
@@ -144,13 +148,8 @@ def measure_on_text(language_model: nn.Module) -> dict[str, float]:
 
 def train_on_pictures(encoder: nn.Module, steps: int, seed: int) -> None:
     """Train into the frozen language model, on conversations in which the state is a picture."""
-    model, objective = with_encoder(encoder), sense_loss("picture", camera)
-    for number, (one, share) in enumerate(shares(SIGHT_ROUNDS, steps)):
-        data = training_tables(conversations(one, min(WITH_PICTURE, share * BATCH)), "picture")
-        own = seed + 7 * number
-        fit(
-            model, objective, data, steps=share, batch_size=BATCH, lr=one.rate, optimizer="muon", seed=own, device="cpu"
-        )
+    objective = sense_loss("picture", camera)
+    train_in_rounds(with_encoder(encoder), objective, SIGHT_ROUNDS, WITH_PICTURE, "picture", steps, seed)
 
 
 def measure_on_pictures(encoder: nn.Module) -> dict[str, float]:

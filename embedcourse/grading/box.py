@@ -363,7 +363,7 @@ class Box:
                 resident[pid] = int(fields[21]) * PAGE
                 ticks += sum(map(int, fields[11:15]))
         if (memory := sum(resident.values())) > self.limits.memory and len(resident) > 1:
-            memory = sum(min(own_memory(pid, most), most) for pid, most in resident.items())
+            memory = sum(min(told_bytes(pid, "smaps_rollup", "Pss", most), most) for pid, most in resident.items())
         return Usage(memory + FILE_BYTES * self.files(), ticks / TICKS)
 
     def files(self) -> int:
@@ -385,7 +385,7 @@ class Box:
 
     def peak(self) -> int:
         """The most bytes that its processes have taken since then; 0 where the kernel does not tell."""
-        return sum(map(most_memory, family(self.pid)))
+        return sum(told_bytes(pid, "status", "VmHWM", 0) for pid in family(self.pid))
 
     def await_start(self) -> None:
         """Wait until Python and torch are loaded. Nothing of a submission has run before that.
@@ -471,20 +471,15 @@ PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
-def own_memory(pid: int, otherwise: int) -> int:
-    """Bytes of a process, of what it shares with n others its part alone; where the kernel does not tell, so many."""
+def told_bytes(pid: int, file: str, name: str, otherwise: int) -> int:
+    """Bytes that the kernel tells about a process under a name; `otherwise` where it does not tell.
+
+    Pss in smaps_rollup: all it has, of what it shares with n others its part alone. VmHWM in status: the most it had.
+    """
     with contextlib.suppress(OSError, ValueError):
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
     return otherwise
-
-
-def most_memory(pid: int) -> int:
-    """The most bytes that a process has taken; 0 where the kernel does not tell."""
-    with contextlib.suppress(OSError, ValueError):
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-    return 0
 
 
 def family(pid: int) -> Iterator[int]:

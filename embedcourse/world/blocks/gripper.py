@@ -75,8 +75,11 @@ def next_command(state: State, goal: Goal) -> str:
     Source: this course.
     """
     move = current_move(state, goal)
-    if move is None:
-        return "stop"
+    return "stop" if move is None else command_for(state, move)
+
+
+def command_for(state: State, move: Move) -> str:
+    """The command that brings the gripper nearer to where a move goes on, or carries that out there."""
     column = next_column(state, move)
     if state.gripper != column:
         return "right" if state.gripper < column else "left"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from embedcourse.world.blocks.goals import Goal
-from embedcourse.world.blocks.gripper import COMMANDS, current_move, next_column, next_command
+from embedcourse.world.blocks.gripper import COMMANDS, command_for, current_move, next_column
 from embedcourse.world.blocks.states import COLOURS, COLUMNS, TABLE, Move, State
 
 __all__ = [
@@ -97,7 +97,7 @@ def write_command(state: State, goal: Goal) -> str:
         return "stop"
     over = move.onto if state.held else move.block
     where = f"gripper {PLACES[state.gripper]} {NEXT} {over} {PLACES[next_column(state, move)]}"
-    return f"{move} : {where} : {next_command(state, goal)}"
+    return f"{move} : {where} : {command_for(state, move)}"
 
 
 def parse_command(text: str) -> str:
