@@ -42,6 +42,7 @@ class Round:
     seed: int
     turns: tuple[str, ...] = CONVERSATION
     goals: tuple[dict, ...] = (ANY, HIDDEN)
+    batch: int = 48
 
 
 #: How the two learn. Seeds that nothing else here uses.
@@ -51,11 +52,9 @@ TEXT_ROUNDS = (
     Round(2000, 2e-3, 13_000_015, PLANNING),
     Round(2000, 2e-3, 13_000_029, PLANNING, (ANY, HIDDEN, PURSUED)),
 )
-SIGHT_ROUNDS = (Round(4000, 2e-3, 13_000_022, goals=(ANY, HIDDEN, PURSUED)),)
-#: Conversations in a batch, of both.
-BATCH = 48
+SIGHT_ROUNDS = (Round(4800, 4e-3, 13_000_022, goals=(ANY, HIDDEN, PURSUED), batch=32),)
 #: Conversations in words for each round and with a picture, fewer for a short run; examples of a task to measure on.
-IN_WORDS, WITH_PICTURE, MEASURED = 96_000, 96_000, 300
+IN_WORDS, WITH_PICTURE, MEASURED = 96_000, 153_600, 300
 MEASURED_SEED = 13_000_003
 
 
@@ -120,8 +119,14 @@ def train_in_rounds(
 ) -> None:
     """One round after the other, each on at most so many new conversations, the state given by a sense or in words."""
     for number, (one, share) in enumerate(shares(rounds, steps)):
-        data = training_tables(conversations(one, min(most, share * BATCH)), sense)
-        options = {"batch_size": BATCH, "lr": one.rate, "optimizer": "muon", "seed": seed + 7 * number, "device": "cpu"}
+        data = training_tables(conversations(one, min(most, share * one.batch)), sense)
+        options = {
+            "batch_size": one.batch,
+            "lr": one.rate,
+            "optimizer": "muon",
+            "seed": seed + 7 * number,
+            "device": "cpu",
+        }
         fit(model, objective, data, steps=share, **options)
 
 

@@ -37,8 +37,8 @@ __all__ = [
     "training_tables",
 ]
 
-#: Tokens that an observation of the whole state becomes.
-OBSERVED = 8
+#: Tokens that an observation of the whole state becomes: about as many as a description of it has words.
+OBSERVED = 24
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,9 @@ def test_a_conversation_is_one_row_and_one_observation():
     pictures, tokens, labels = training_tables(CONVERSATIONS, "picture")
     assert torch.equal(pictures, render_side([turns[0].state for turns in CONVERSATIONS]))
     for turns, row, label in zip(CONVERSATIONS, tokens.tolist(), labels.tolist(), strict=True):
-        assert row.count(encode(OBSERVATION)[0]) == 8
+        assert row.count(encode(OBSERVATION)[0]) == 24
         said = " ".join(f"{example.prompt} {example.answer} {END}" for example in turns)
-        assert decode(row) == f"state : {8 * f'{OBSERVATION} '}" + said.replace("state : {seen} ", "")
+        assert decode(row) == f"state : {24 * f'{OBSERVATION} '}" + said.replace("state : {seen} ", "")
         assert [VOCABULARY[token] for token in label if token > 0].count(END) == len(turns)
 
 
