@@ -68,7 +68,7 @@ run-tests:
 	@echo "3/4 Tests of the package (minutes)"
 	@$(ALONE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests
 	@echo "4/4 All chapters and solutions, every cell run (minutes)"
-	@$(ALONE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=180 chapters solutions
+	@$(ALONE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=300 chapters solutions
 
 notebooks: setup
 	@echo "Running the chapters and making the exercises (up to 20 minutes)"

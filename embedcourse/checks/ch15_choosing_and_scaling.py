@@ -661,7 +661,7 @@ def missed(*drawn: Any) -> bool:
 def overflowing(*drawn: Any) -> bool:
     """The same, and the nearest cell holds fewer rows than are wanted."""
     query, _, centres, cell_of, _, k = drawn
-    return missed(*drawn) and (cell_of == to_query(query, centres).argmin()).sum() < k
+    return missed(*drawn) and int((cell_of == to_query(query, centres).argmin()).sum()) < k
 
 
 def cells_by_loop(query: Tensor, corpus: Tensor, centres: Tensor, cell_of: Tensor, nprobe: int, k: int) -> Tensor:
