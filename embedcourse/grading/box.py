@@ -76,8 +76,7 @@ OPEN = (
     *("world/__init__", "world/contact_sheet", "world/factors", "world/noise", "world/scenes", "world/senses"),
     *("world/audio", "world/depth", "world/image", "world/imu", "world/shapes", "world/text", "world/thermal"),
     *("models/__init__", "models/encoders", "models/projector"),
-    *("checks/answer", "checks/compare", "checks/task"),
-    *("grading/__init__", "grading/wire", "grading/worker", "grading/zygote"),
+    *("checks/answer", "checks/compare", "checks/task", "grading/__init__", "grading/wire", "grading/worker"),
 )
 
 
@@ -133,18 +132,12 @@ ROOMS = ("/tmp", "/dev/shm")  # where a program may write
 
 def command(chapter: str, limits: Limits, program: Sequence[str], info: int, rules: int) -> list[str]:
     """The command that starts a program in a box; `info` and `rules` are open files."""
-    rooms = [word for folder in ROOMS for word in room(folder, limits.file_bytes)]
-    return bubblewrap(chapter, [*namespaces(), "--seccomp", str(rules)], rooms, program, info)
-
-
-def bubblewrap(chapter: str, rights: list[str], rooms: list[str], program: Sequence[str], info: int) -> list[str]:
-    """The command of bubblewrap for a program with some rights and rooms, and a chapter's view of the computer."""
     return [
-        *(which_bwrap(), *rights, "--die-with-parent", "--new-session", "--hostname", "box"),
-        *("--clearenv", *environment(), "--info-fd", str(info)),
+        *(which_bwrap(), *namespaces(), "--die-with-parent", "--new-session", "--hostname", "box"),
+        *("--clearenv", *environment(), "--seccomp", str(rules), "--info-fd", str(info)),
         *view(chapter),
         *("--proc", "/proc", "--dev", "/dev"),
-        *rooms,
+        *(word for folder in ROOMS for word in room(folder, limits.file_bytes)),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--"),
         *program,
     ]
@@ -330,7 +323,7 @@ class Box:
 
     def _first_process(self, pid: int) -> None:
         self.pid = pid
-        if self.first is None and hasattr(os, "pidfd_open"):
+        if hasattr(os, "pidfd_open"):
             with contextlib.suppress(OSError):  # a kernel without it
                 self.first = os.pidfd_open(pid)
 
@@ -393,10 +386,6 @@ class Box:
     def peak(self) -> int:
         """The most bytes that its processes have taken since then; 0 where the kernel does not tell."""
         return sum(told_bytes(pid, "status", "VmHWM", 0) for pid in family(self.pid))
-
-    def loaded(self) -> int:
-        """The bytes of a box in which Python and torch are loaded, and nothing of a submission has run: `peak` then."""
-        return self.peak()
 
     def await_start(self) -> None:
         """Wait until Python and torch are loaded. Nothing of a submission has run before that.

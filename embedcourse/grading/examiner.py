@@ -22,7 +22,6 @@ from embedcourse.checks.judge import Exam, Verdict, exam_of, judge, judge_cost, 
 from embedcourse.checks.task import Case
 from embedcourse.grading import wire
 from embedcourse.grading.box import Box, BoxLost, Limits
-from embedcourse.grading.forked import open_box
 from embedcourse.grading.submissions import Cell, cell_id, defines
 
 __all__ = ["Limits", "examine_submission"]
@@ -179,10 +178,10 @@ class Sitting:
             if time.monotonic() > self.until:
                 raise BoxLost("late")
             started = time.monotonic()
-            self.box = open_box(self.chapter, self.limits, boxed=self.boxed)
+            self.box = Box(self.chapter, self.limits, boxed=self.boxed)
             self.fresh = True
             self.box.await_start()
-            self.loaded = self.box.loaded()
+            self.loaded = self.box.peak()
             self.built += 1
             if self.built <= FREE:  # to load torch is not the learner's time; to end box after box is
                 self.until += time.monotonic() - started

@@ -14,11 +14,11 @@ from embedcourse.checks.answer import Answer, Raised
 from embedcourse.checks.judge import Verdict, examine
 from embedcourse.checks.registry import modules
 from embedcourse.grading import examiner, wire
-from embedcourse.grading.box import Box, BoxLost, Limits, NoBox
+from embedcourse.grading.box import Box, BoxLost, Limits, NoBox, family
 from embedcourse.grading.examiner import answer_of, examine_submission, raised_of
 from embedcourse.grading.submissions import Cell
 
-from .boxed import gone, needs_box, processes
+from .boxed import needs_box
 
 SEED = 20260101
 QUICK = Limits(seconds=60, task_seconds=1.0, cell_seconds=1.0)
@@ -302,14 +302,14 @@ def test_nothing_is_left_when_the_judge_is_interrupted(monkeypatch):
     left = []
 
     def interrupted(self, *_):
-        left.extend(processes(self.box))
+        left.extend([self.box.process.pid, *family(self.box.pid)])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(examiner.Sitting, "answers", interrupted)
     with pytest.raises(KeyboardInterrupt):
         examine_submission("hamming", submission(), SEED)
-    assert len(left) >= 2
-    assert all(map(gone, left))
+    assert len(left) >= 3
+    assert not any(Path(f"/proc/{pid}").exists() for pid in left)
 
 
 @needs_box
@@ -414,7 +414,7 @@ def test_a_large_answer_may_differ_by_a_few_ties_and_by_rounding(expected, got, 
 
 def test_the_loading_of_a_few_boxes_is_given_and_no_more(monkeypatch):
     monkeypatch.setattr(examiner.Sitting, "run_cells", lambda self: self.end())
-    monkeypatch.setattr(examiner, "open_box", SlowBox)
+    monkeypatch.setattr(examiner, "Box", SlowBox)
     with examiner.Sitting("hamming", [], Limits(seconds=0.2), True) as sitting, pytest.raises(BoxLost, match="late"):
         sitting.ready()
     assert examiner.FREE < sitting.built <= examiner.FREE + 3
@@ -429,7 +429,7 @@ class SlowBox:
     def await_start(self):
         time.sleep(0.1)
 
-    def loaded(self):
+    def peak(self):
         return 0
 
     def close(self):
