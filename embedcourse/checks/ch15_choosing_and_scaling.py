@@ -170,11 +170,6 @@ def cosine_as_distance(x: Tensor, labels: Tensor, measure: str) -> float:
     return int((labels[similar.argmin(1)] == labels).sum())
 
 
-def variances_only(x: Tensor, labels: Tensor, measure: str) -> float:
-    """Mahalanobis without the correlations."""
-    return hits(x / x.std(0), labels, "euclidean") if measure == "mahalanobis" else hits(x, labels, measure)
-
-
 def nearness(x: Tensor, labels: Tensor, measure: str) -> float:
     """Minus the mean distance of the nearest other row."""
     return -table(x, x, measure, torch.cov(x.T)).fill_diagonal_(math.inf).amin(1).mean().item()
@@ -240,12 +235,6 @@ MEASURE = Task(
             lambda x, labels, measures: "mahalanobis",
             "This is the measure with the most to fit, whatever the data say. It repairs units and tilted clouds, and "
             "nothing else. Measure it.",
-        ),
-        Misconception(
-            "variances only",
-            most(variances_only),
-            "For Mahalanobis each feature is divided by its own spread, and the correlation between features is lost. "
-            "Hand the whole matrix over: covariance=torch.cov(x.T).",
         ),
         Misconception(
             "smallest distances",
@@ -1138,11 +1127,6 @@ def by_class_means(x: Tensor, labels: Tensor, queries: Tensor, measure: str, cov
     return nearest_label(means, names, queries, measure, covariance)
 
 
-def least_similar(x: Tensor, labels: Tensor, queries: Tensor, measure: str, covariance: Tensor) -> Tensor:
-    """The smallest number of the table, whatever it means."""
-    return labels[(table(queries, x, measure, covariance) * (-1 if measure == "cosine" else 1)).argmin(1)]
-
-
 def positions(x: Tensor, labels: Tensor, queries: Tensor, measure: str, covariance: Tensor) -> Tensor:
     """The number of the nearest row."""
     return table(queries, x, measure, covariance).argmin(1)
@@ -1257,11 +1241,6 @@ CAPSTONE = Task(
             choosing(read=by_class_means),
             "Each row goes to the nearest class mean. Where a class is a length, all means lie together in the middle. "
             "Ask the nearest rows.",
-        ),
-        Misconception(
-            "similarity taken for a distance",
-            choosing(read=least_similar),
-            "The smallest cosine is taken for the nearest. The cosine is a similarity: large is near.",
         ),
         Misconception(
             "numbers of rows",
