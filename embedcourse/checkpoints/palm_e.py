@@ -12,7 +12,7 @@ from embedcourse.models.palm_e import PaLME, small_language_model
 from embedcourse.models.palm_e_blocks import (
     blocks_palm_e,
     camera,
-    decider,
+    reached,
     sense_loss,
     success,
     text_loss,
@@ -120,14 +120,8 @@ def train_in_rounds(
     """One round after the other, each on at most so many new conversations, the state given by a sense or in words."""
     for number, (one, share) in enumerate(shares(rounds, steps)):
         data = training_tables(conversations(one, min(most, share * one.batch)), sense)
-        options = {
-            "batch_size": one.batch,
-            "lr": one.rate,
-            "optimizer": "muon",
-            "seed": seed + 7 * number,
-            "device": "cpu",
-        }
-        fit(model, objective, data, steps=share, **options)
+        options = {"batch_size": one.batch, "lr": one.rate, "optimizer": "muon", "device": "cpu"}
+        fit(model, objective, data, steps=share, seed=seed + 7 * number, **options)
 
 
 def shares(rounds: Sequence[Round], steps: int) -> list[tuple[Round, int]]:
@@ -160,13 +154,9 @@ def train_on_pictures(encoder: nn.Module, steps: int, seed: int) -> None:
 def measure_on_pictures(encoder: nn.Module) -> dict[str, float]:
     """How often answers about pictures of held-out arrangements are right, and goals reached in a loop."""
     model, examples = with_encoder(encoder), measured_examples()
-    goals = [example.goal for example in examples["plan"]]
-    states = [example.state for example in examples["plan"]]
-    runs = closed_loop(decider(model, "picture"), states, goals, disturbance=stranger)
     return {
         **{f"{task}, state as a picture": success(model, own, "picture") for task, own in examples.items()},
-        "goals reached though a block is moved": sum(goal.holds(run[-1]) for goal, run in zip(goals, runs, strict=True))
-        / MEASURED,
+        "goals reached though a block is moved": reached(closed_loop, model, examples["plan"], disturbance=stranger),
     }
 
 

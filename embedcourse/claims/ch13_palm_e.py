@@ -5,8 +5,7 @@ and what all is measured on: arrangements held out, and plans that nobody can gu
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -24,13 +23,12 @@ from embedcourse.checkpoints.palm_e import (
 )
 from embedcourse.claims.claim import Claim
 from embedcourse.models.palm_e import PaLME
-from embedcourse.models.palm_e_blocks import blocks_palm_e, camera, decider, sense_loss, success, training_tables
+from embedcourse.models.palm_e_blocks import blocks_palm_e, camera, reached, sense_loss, success, training_tables
 from embedcourse.training import History, fit
 from embedcourse.world.blocks.examples import Example, sample_examples, sample_unguessable
 from embedcourse.world.blocks.loops import calm, closed_loop, one_command, open_loop, slips, stranger
-from embedcourse.world.blocks.states import State
 
-__all__ = ["BATCH", "CLAIMS", "MEASURED", "RATE", "STEPS", "measure", "reached", "train", "with_new_map"]
+__all__ = ["BATCH", "CLAIMS", "MEASURED", "RATE", "STEPS", "measure", "train", "with_new_map"]
 
 #: How a map from what the eyes see into the language model's space learns; all weights at once need smaller steps.
 STEPS, BATCH, RATE, RATE_OF_ALL = 300, 16, 1e-1, 3e-3
@@ -86,28 +84,6 @@ def shipped(plans: Sequence[Example], seed: int) -> dict[str, float]:
     return found
 
 
-def reached(
-    loop: Callable[..., list[tuple[State, ...]]],
-    model: PaLME,
-    plans: Sequence[Example],
-    *,
-    sense: str = "picture",
-    task: str = "plan",
-    **options: Any,
-) -> float:
-    """Share of goals that hold at the end of a loop.
-
-    loop: `closed_loop` or `open_loop`; task: what the model is asked for in it; options: of the loop.
-
-    Range: [0, 1].
-    Raises: as the loop.
-    Source: Driess et al. (2023), "PaLM-E: An Embodied Multimodal Language Model", section 6.3.
-    """
-    goals = [example.goal for example in plans]
-    runs = loop(decider(model, sense, task=task), [example.state for example in plans], goals, **options)
-    return sum(goal.holds(run[-1]) for goal, run in zip(goals, runs, strict=True)) / len(plans)
-
-
 def with_new_map(seed: int = 0, sense: str = "picture", language_model: nn.Module | None = None) -> PaLME:
     """The shipped eyes with a map into the language model's space that starts anew, and alone may learn.
 
@@ -139,7 +115,6 @@ def train(
     turns: Sequence[str] = CONVERSATION,
     optimizer: str = "muon",
     seed: int = 0,
-    progress: bool = False,
 ) -> History:
     """Train all that is not frozen on conversations about states given by a sense; every batch brings new ones.
 
@@ -151,7 +126,7 @@ def train(
     of = Round(steps, rate, 20 * seed + 13_100_010, tuple(turns), (ANY, HIDDEN, PURSUED))
     data = training_tables(conversations(of, (steps + 2) * BATCH), sense)
     objective = sense_loss(sense, camera if sense in ("picture", "depth") else lambda x: x)
-    how = {"batch_size": BATCH, "lr": rate, "optimizer": optimizer, "seed": seed, "progress": progress}
+    how = {"batch_size": BATCH, "lr": rate, "optimizer": optimizer, "seed": seed, "progress": False}
     return fit(model, objective, data, steps=steps, device="cpu", **how)
 
 

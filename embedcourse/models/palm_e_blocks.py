@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,7 @@ __all__ = [
     "blocks_palm_e",
     "camera",
     "decider",
+    "reached",
     "sense_loss",
     "success",
     "text_loss",
@@ -222,3 +224,25 @@ def decider(model: PaLME, sense: str | None = None, *, task: str = "plan") -> De
         return answers(model, asked, sense)
 
     return decide
+
+
+def reached(
+    loop: Callable[..., list[tuple[State, ...]]],
+    model: PaLME,
+    plans: Sequence[Example],
+    *,
+    sense: str = "picture",
+    task: str = "plan",
+    **options: Any,
+) -> float:
+    """Share of goals that hold at the end of a loop.
+
+    loop: `closed_loop` or `open_loop`; task: what the model is asked for in it; options: of the loop.
+
+    Range: [0, 1].
+    Raises: as the loop.
+    Source: Driess et al. (2023), "PaLM-E: An Embodied Multimodal Language Model", section 6.3.
+    """
+    goals = [example.goal for example in plans]
+    runs = loop(decider(model, sense, task=task), [example.state for example in plans], goals, **options)
+    return sum(goal.holds(run[-1]) for goal, run in zip(goals, runs, strict=True)) / len(plans)

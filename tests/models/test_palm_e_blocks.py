@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from embedcourse.models import palm_e_blocks
 from embedcourse.models.palm_e import IGNORED, answer_loss, small_language_model
 from embedcourse.models.palm_e_blocks import (
     SENSES,
@@ -10,13 +11,16 @@ from embedcourse.models.palm_e_blocks import (
     blocks_palm_e,
     camera,
     decider,
+    reached,
     sense_loss,
     success,
     text_loss,
     training_tables,
 )
-from embedcourse.world.blocks.examples import TASKS, sample_conversations, sample_examples
-from embedcourse.world.blocks.language import END, OBSERVATION, PAD, VOCABULARY, decode, encode
+from embedcourse.world.blocks.examples import TASKS, sample_conversations, sample_examples, sample_unguessable
+from embedcourse.world.blocks.goals import plan
+from embedcourse.world.blocks.language import END, OBSERVATION, PAD, VOCABULARY, decode, encode, write_plan
+from embedcourse.world.blocks.loops import closed_loop, open_loop, slips, stranger
 from embedcourse.world.blocks.states import State, sample_states
 from embedcourse.world.blocks.views import render_side
 
@@ -139,3 +143,17 @@ def test_a_decider_asks_for_the_task(model, monkeypatch):
 
 def test_the_three_special_tokens_are_the_languages(model):
     assert [VOCABULARY[token] for token in (model.pad, model.placeholder, model.end)] == [PAD, OBSERVATION, END]
+
+
+def knowing(_model, _sense, *, task):
+    """In the place of the model: who plans from the truth, as it is when asked."""
+    return lambda states, goals: [write_plan(plan(state, goal)) for state, goal in zip(states, goals, strict=True)]
+
+
+def test_who_knows_the_way_arrives_where_it_looks_again(model, monkeypatch):
+    monkeypatch.setattr(palm_e_blocks, "decider", knowing)
+    plans = sample_unguessable(6, seed=3)
+    assert reached(open_loop, model, plans) == 1
+    assert reached(closed_loop, model, plans, disturbance=stranger) == 1
+    assert reached(closed_loop, model, plans, disturbance=slips) == 1
+    assert reached(closed_loop, model, plans, most=1) == 0  # all plans have two moves or more
