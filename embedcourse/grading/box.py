@@ -76,7 +76,8 @@ OPEN = (
     *("world/__init__", "world/contact_sheet", "world/factors", "world/noise", "world/scenes", "world/senses"),
     *("world/audio", "world/depth", "world/image", "world/imu", "world/shapes", "world/text", "world/thermal"),
     *("models/__init__", "models/encoders", "models/projector"),
-    *("checks/answer", "checks/compare", "checks/task", "grading/__init__", "grading/wire", "grading/worker"),
+    *("checks/answer", "checks/compare", "checks/task"),
+    *("grading/__init__", "grading/wire", "grading/worker", "grading/zygote"),
 )
 
 
@@ -132,12 +133,18 @@ ROOMS = ("/tmp", "/dev/shm")  # where a program may write
 
 def command(chapter: str, limits: Limits, program: Sequence[str], info: int, rules: int) -> list[str]:
     """The command that starts a program in a box; `info` and `rules` are open files."""
+    rooms = [word for folder in ROOMS for word in room(folder, limits.file_bytes)]
+    return bubblewrap(chapter, [*namespaces(), "--seccomp", str(rules)], rooms, program, info)
+
+
+def bubblewrap(chapter: str, rights: list[str], rooms: list[str], program: Sequence[str], info: int) -> list[str]:
+    """The command of bubblewrap for a program with some rights and rooms, and a chapter's view of the computer."""
     return [
-        *(which_bwrap(), *namespaces(), "--die-with-parent", "--new-session", "--hostname", "box"),
-        *("--clearenv", *environment(), "--seccomp", str(rules), "--info-fd", str(info)),
+        *(which_bwrap(), *rights, "--die-with-parent", "--new-session", "--hostname", "box"),
+        *("--clearenv", *environment(), "--info-fd", str(info)),
         *view(chapter),
         *("--proc", "/proc", "--dev", "/dev"),
-        *(word for folder in ROOMS for word in room(folder, limits.file_bytes)),
+        *rooms,
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--"),
         *program,
     ]
@@ -323,7 +330,7 @@ class Box:
 
     def _first_process(self, pid: int) -> None:
         self.pid = pid
-        if hasattr(os, "pidfd_open"):
+        if self.first is None and hasattr(os, "pidfd_open"):
             with contextlib.suppress(OSError):  # a kernel without it
                 self.first = os.pidfd_open(pid)
 
@@ -386,6 +393,10 @@ class Box:
     def peak(self) -> int:
         """The most bytes that its processes have taken since then; 0 where the kernel does not tell."""
         return sum(told_bytes(pid, "status", "VmHWM", 0) for pid in family(self.pid))
+
+    def loaded(self) -> int:
+        """The bytes of a box in which Python and torch are loaded, and nothing of a submission has run: `peak` then."""
+        return self.peak()
 
     def await_start(self) -> None:
         """Wait until Python and torch are loaded. Nothing of a submission has run before that.
@@ -472,14 +483,17 @@ TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 def told_bytes(pid: int, file: str, name: str, otherwise: int) -> int:
-    """Bytes that the kernel tells about a process under a name; `otherwise` where it does not tell.
+    """Bytes that the kernel tells about a process under a name; 0 where it has ended, `otherwise` where none are told.
 
     Pss in smaps_rollup: all it has, of what it shares with n others its part alone. VmHWM in status: the most it had.
     """
-    with contextlib.suppress(OSError, ValueError):
+    try:
         lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
         return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
-    return otherwise
+    except ProcessLookupError:  # it is ending, and has no memory any more
+        return 0
+    except (OSError, ValueError):
+        return otherwise if os.path.exists(f"/proc/{pid}") else 0
 
 
 def family(pid: int) -> Iterator[int]:

@@ -3,12 +3,13 @@
 What goes wrong in one task costs that task only: the box is built anew, and the next task is asked.
 """
 
+import contextlib
 import hashlib
 import math
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -22,6 +23,7 @@ from embedcourse.checks.judge import Exam, Verdict, exam_of, judge, judge_cost, 
 from embedcourse.checks.task import Case
 from embedcourse.grading import wire
 from embedcourse.grading.box import Box, BoxLost, Limits
+from embedcourse.grading.forked import open_box
 from embedcourse.grading.submissions import Cell, cell_id, defines
 
 __all__ = ["Limits", "examine_submission"]
@@ -50,7 +52,7 @@ class Sitting:
         self.fresh = True
         self.lost: dict[int, BoxLost] = {}  # cells that ended their box, and are not run again
         self.errors: dict[int, str] = {}
-        self.until = time.monotonic() + limits.seconds
+        self.left = limits.seconds  # of waiting for the box: what the judge computes is not the learner's time
         self.built = 0
         self.loaded = 0  # bytes of a box in which nothing of the notebook has run
 
@@ -82,7 +84,7 @@ class Sitting:
 
     def asked(self, task: Task, seed: int) -> Verdict:
         """Ask a task's cases, and its large case when they are right."""
-        if time.monotonic() > self.until:
+        if self.left <= 0:
             return failed(task, "late", self.limits)
         self.ready()
         exam, most = exam_of(task, seed), self.limits.task_seconds
@@ -137,7 +139,8 @@ class Sitting:
             "measure": measure,
         }
         word = self.request(request)
-        self.box.send(data)
+        with self.waiting():
+            self.box.send(data)
         if self.reply(word, seconds).get("found") is not True:
             return None
         spent, found = self.box.usage().seconds, []
@@ -149,7 +152,8 @@ class Sitting:
     def request(self, request: dict[str, Any]) -> str:
         """Send a request, with a word that its replies must repeat."""
         word = secrets.token_hex(8)
-        self.box.send(wire.pack({**request, "word": word}))
+        with self.waiting():
+            self.box.send(wire.pack({**request, "word": word}))
         return word
 
     def reply(self, word: str, seconds: float) -> dict[str, Any]:
@@ -157,9 +161,11 @@ class Sitting:
 
         Raises: BoxLost where none comes that is one.
         """
-        left = max(self.until - time.monotonic(), 0.1)
+        left = max(self.left, 0.1)
         try:
-            reply = wire.unpack(self.box.receive(min(seconds, left)))
+            with self.waiting():
+                data = self.box.receive(min(seconds, left))
+            reply = wire.unpack(data)
         except wire.Malformed as error:
             raise BoxLost("forged", str(error)) from None
         except BoxLost as lost:
@@ -170,21 +176,28 @@ class Sitting:
             raise BoxLost("forged", "a reply to what was not asked")
         return reply
 
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Charge the time in which the box is waited for."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.left -= time.monotonic() - started
+
     # --------------------------------------------------------------------------------------------- the notebook
 
     def ready(self) -> None:
         """See to it that a box with the notebook's definitions stands ready."""
         while self.box is None:
-            if time.monotonic() > self.until:
+            if self.left <= 0:
                 raise BoxLost("late")
-            started = time.monotonic()
-            self.box = Box(self.chapter, self.limits, boxed=self.boxed)
-            self.fresh = True
-            self.box.await_start()
-            self.loaded = self.box.peak()
+            with self.waiting() if self.built >= FREE else contextlib.nullcontext():
+                self.box = open_box(self.chapter, self.limits, boxed=self.boxed)
+                self.fresh = True
+                self.box.await_start()
+            self.loaded = self.box.loaded()
             self.built += 1
-            if self.built <= FREE:  # to load torch is not the learner's time; to end box after box is
-                self.until += time.monotonic() - started
             self.run_cells()
 
     def run_cells(self) -> None:
@@ -221,7 +234,7 @@ class Sitting:
 #: Tasks whose oracle would take a minute on their large input, of which time and memory alone are judged.
 UNCOMPARED = ("cosine.similarity", "arc.match")
 OWN = 128 * 2**20  # bytes that a notebook's imports and data may hold before its functions are asked
-FREE = 4  # boxes whose loading counts for nobody
+FREE = 4  # boxes whose start counts for nobody: to load torch is not the learner's time, to end box after box is
 
 
 # ------------------------------------------------------------------------------------------- what the judge keeps

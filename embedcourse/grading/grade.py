@@ -107,8 +107,11 @@ def grade(
         raise ValueError(f"{submissions}: there is no submission in this folder")
     journal = Journal.start(out / JOURNAL, settings, resume=resume)
     results = all_graded(found, journal, examine, jobs or processors())
-    with progress_bar(console or Console(stderr=True)) as bar, closing(results):
-        graded = tuple(in_order(bar.track(results, len(found))))
+    try:
+        with progress_bar(console or Console(stderr=True)) as bar, closing(results):
+            graded = tuple(in_order(bar.track(results, len(found))))
+    finally:
+        end_idle()
     write_report(out, graded, settings)
     return Outcome(graded, out, settings)
 
@@ -131,6 +134,13 @@ def in_a_box(unsafe: bool) -> Examine:
         return examine_submission(chapter, cells, settings.seed, limits, sandbox=settings.sandbox)
 
     return examine
+
+
+def end_idle() -> None:
+    """End what was kept to start boxes quickly."""
+    from embedcourse.grading import forked
+
+    forked.end_idle()
 
 
 def prepare(chapter: str, seed: int) -> None:

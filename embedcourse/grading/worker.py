@@ -1,8 +1,8 @@
 """Runs inside the box: what a notebook defines, then calls of its functions. Nothing that it says is trusted.
 
-`python worker.py SETTINGS`, where SETTINGS is JSON, started by `box.py`. It takes requests from a socket: cells to run,
-then tasks to answer. A statement of a notebook is run only where a task's function depends on it: what draws, prints,
-trains or loads for the eye costs no time here, and cannot fail.
+`python worker.py SETTINGS`, where SETTINGS is JSON, started by `box.py`, or forked by `zygote.py`. It takes requests
+from a socket: cells to run, then tasks to answer. A statement of a notebook is run only where a task's function depends
+on it: what draws, prints, trains or loads for the eye costs no time here, and cannot fail.
 """
 
 import ast
@@ -21,7 +21,7 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = ["Notebook", "Unit", "main", "needed", "units_of"]
 
@@ -211,24 +211,37 @@ def described(error: BaseException) -> str:
 # --------------------------------------------------------------------------------------------------- the worker
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Take requests until the judge hangs up."""
     settings = json.loads(sys.argv[1])
     drop_rights(settings)
     if not settings["boxed"]:
         end_with_parent()
     sys.path[:0] = settings["path"]
+    work(settings, *loaded(settings["checks"]))
+
+
+def loaded(checks: str) -> tuple[Notebook, types.ModuleType]:
+    """An empty notebook, and what it takes to hear of it; torch is loaded. This is the same for all submissions.
+
+    checks: the folder with what may be seen of the checks.
+    """
     gc.disable()
     import torch
 
     torch.set_num_threads(1)
     notebook = Notebook()
-    stand_in_for_checks(notebook, settings["checks"])
+    stand_in_for_checks(notebook, checks)
     sys.meta_path.append(Closed())
     from embedcourse.grading import wire
 
     gc.enable()
     gc.freeze()
+    return notebook, wire
+
+
+def work(settings: dict[str, Any], notebook: Notebook, wire: types.ModuleType) -> NoReturn:
+    """Take requests from the line until the judge hangs up."""
     sys.modules["__main__"] = notebook.module
     line = socket.socket(fileno=settings["line"])
     with contextlib.suppress(EOFError):

@@ -12,20 +12,12 @@ import pytest
 import embedcourse
 from embedcourse.checks.registry import modules
 from embedcourse.grading import box as box_module
-from embedcourse.grading.box import BoxLost, Limits, NoBox, family, open_parts, probe
+from embedcourse.grading.box import BoxLost, Limits, NoBox, open_parts, probe
 
-from .boxed import box, needs_box, told
+from .boxed import box, gone, needs_box, processes, told
 
 MB = 2**20
 pytestmark = needs_box
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except OSError:
-        return True
 
 
 def lost(program: str, limits: Limits, seconds: float = 0.3) -> tuple[str, float, bool]:
@@ -36,7 +28,7 @@ def lost(program: str, limits: Limits, seconds: float = 0.3) -> tuple[str, float
         with pytest.raises(BoxLost) as caught:
             running.receive(seconds)
         took = time.monotonic() - started
-        family_of_box = [running.process.pid, *family(running.pid)]
+        family_of_box = processes(running)
     return caught.value.kind, took, all(map(gone, family_of_box))
 
 

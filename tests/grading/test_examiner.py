@@ -4,6 +4,7 @@ import json
 import secrets
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,11 +15,11 @@ from embedcourse.checks.answer import Answer, Raised
 from embedcourse.checks.judge import Verdict, examine
 from embedcourse.checks.registry import modules
 from embedcourse.grading import examiner, wire
-from embedcourse.grading.box import Box, BoxLost, Limits, NoBox, family
+from embedcourse.grading.box import Box, BoxLost, Limits, NoBox
 from embedcourse.grading.examiner import answer_of, examine_submission, raised_of
 from embedcourse.grading.submissions import Cell
 
-from .boxed import needs_box
+from .boxed import gone, needs_box, processes
 
 SEED = 20260101
 QUICK = Limits(seconds=60, task_seconds=1.0, cell_seconds=1.0)
@@ -302,14 +303,14 @@ def test_nothing_is_left_when_the_judge_is_interrupted(monkeypatch):
     left = []
 
     def interrupted(self, *_):
-        left.extend([self.box.process.pid, *family(self.box.pid)])
+        left.extend(processes(self.box))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(examiner.Sitting, "answers", interrupted)
     with pytest.raises(KeyboardInterrupt):
         examine_submission("hamming", submission(), SEED)
-    assert len(left) >= 3
-    assert not any(Path(f"/proc/{pid}").exists() for pid in left)
+    assert len(left) >= 2
+    assert all(map(gone, left))
 
 
 @needs_box
@@ -414,10 +415,24 @@ def test_a_large_answer_may_differ_by_a_few_ties_and_by_rounding(expected, got, 
 
 def test_the_loading_of_a_few_boxes_is_given_and_no_more(monkeypatch):
     monkeypatch.setattr(examiner.Sitting, "run_cells", lambda self: self.end())
-    monkeypatch.setattr(examiner, "Box", SlowBox)
+    monkeypatch.setattr(examiner, "open_box", SlowBox)
     with examiner.Sitting("hamming", [], Limits(seconds=0.2), True) as sitting, pytest.raises(BoxLost, match="late"):
         sitting.ready()
     assert examiner.FREE < sitting.built <= examiner.FREE + 3
+
+
+def test_what_the_judge_computes_is_not_the_learners_time(monkeypatch):
+    clock, cases = [0.0], examiner.small_cases
+
+    def slowly(task, seed):
+        clock[0] += 1000
+        return cases(task, seed)
+
+    monkeypatch.setattr(examiner, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(examiner, "small_cases", slowly)
+    verdicts = examine_submission("hamming", solution("02_hamming"), SEED)
+    assert [v.message for v in verdicts if not v.passed] == []
+    assert clock[0] == 1000 * len(verdicts)
 
 
 class SlowBox:
@@ -429,7 +444,7 @@ class SlowBox:
     def await_start(self):
         time.sleep(0.1)
 
-    def peak(self):
+    def loaded(self):
         return 0
 
     def close(self):

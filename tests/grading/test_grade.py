@@ -352,16 +352,17 @@ def test_a_solution_passes_an_exercise_is_unwritten_and_a_wrong_idea_is_named(ro
 
 ENDLESS = """
 import signal
-for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    signal.signal(name, signal.SIG_IGN)
-while True:
-    pass
+def hamming(x, y):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    while True:
+        pass
 """
 
 
 def endless() -> str:
     """A notebook that computes without an end and hears no signal."""
-    return notebook([code("def hamming(x, y):\n    return 0", "hamming-count"), code(ENDLESS, "endless")])
+    return notebook([code(ENDLESS, "hamming-count")])
 
 
 @needs_box
