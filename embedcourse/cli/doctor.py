@@ -163,8 +163,7 @@ def kernel() -> Iterator[Finding]:
     try:
         client.start_channels()
         client.wait_for_ready(timeout=KERNEL_SECONDS)
-        client.execute("", user_expressions={"sum": "1 + 1"})
-        reply = client.get_shell_msg(timeout=KERNEL_SECONDS)
+        reply = client.execute("", user_expressions={"sum": "1 + 1"}, reply=True, timeout=KERNEL_SECONDS)
         answer = reply["content"]["user_expressions"]["sum"]["data"]["text/plain"]
         yield Finding("Jupyter kernel", answer == "2", f"1 + 1 = {answer}", SETUP)
     finally:
