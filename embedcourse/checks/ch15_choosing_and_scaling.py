@@ -132,6 +132,21 @@ def draw_any(g: Generator, measures: list[str]) -> Labelled:
     return *until(g, blobs, all_right), list(measures)
 
 
+def draw_tilted(g: Generator, measures: list[str]) -> Labelled:
+    """Long clouds for which the spread of each feature is not enough: the covariance between them is needed."""
+    return until(g, lambda g: draw_data(g, stretched, measures), lambda *drawn: by_variances(*drawn) != "mahalanobis")
+
+
+def by_variances(x: Tensor, labels: Tensor, measures: list[str]) -> str:
+    """The choice of who takes each feature's variance, and leaves out how they go together."""
+
+    def right(measure: str) -> int:
+        rows, name = (x / x.std(0), "euclidean") if measure == "mahalanobis" else (x, measure)
+        return hits(rows, labels, name)
+
+    return max(measures, key=right)
+
+
 def measure_by_loop(x: Tensor, labels: Tensor, measures: list[str]) -> str:
     """Measure by measure and row by row, each row against all the others."""
     inverse = torch.linalg.inv(torch.cov(x.T))
@@ -185,8 +200,8 @@ MEASURE = Task(
     regimes=(
         Regime("lengths that mean nothing", lambda g: draw_data(g, rays, MEASURES)),
         Regime("nothing but lengths", lambda g: draw_data(g, shells, ["cosine", "euclidean"])),
-        Regime("two long clouds side by side", lambda g: draw_data(g, stretched, MEASURES)),
-        Regime("the same, three measures", lambda g: draw_data(g, stretched, ["cosine", "mahalanobis", "euclidean"])),
+        Regime("two long clouds side by side", lambda g: draw_tilted(g, MEASURES)),
+        Regime("the same, three measures", lambda g: draw_tilted(g, ["cosine", "mahalanobis", "euclidean"])),
         Regime("broken features", lambda g: draw_data(g, spiked, MEASURES)),
         Regime("any measure will do", lambda g: draw_any(g, MEASURES)),
         Regime("any will do, in another order", lambda g: draw_any(g, ["cosine", "manhattan", "euclidean"])),
@@ -235,6 +250,12 @@ MEASURE = Task(
             lambda x, labels, measures: "mahalanobis",
             "This is the measure with the most to fit, whatever the data say. It repairs units and tilted clouds, and "
             "nothing else. Measure it.",
+        ),
+        Misconception(
+            "variances only",
+            by_variances,
+            "Mahalanobis is taken with the variance of each feature alone. That repairs units. A cloud across the axes "
+            "is repaired by the whole covariance: its other entries say which features go together.",
         ),
         Misconception(
             "smallest distances",
