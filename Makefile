@@ -7,13 +7,14 @@ VENV := .venv
 NEWEST := .venv-newest
 BIN := $(VENV)/bin
 
-.PHONY: help setup lab test test-newest run-tests notebooks gpu-check attack-table clean
+.PHONY: help setup lab test test-newest run-tests gate notebooks gpu-check attack-table clean
 
 help:
 	@echo "make setup        install everything into $(VENV)             (3 minutes after the download, once)"
 	@echo "make lab          open the notebooks in JupyterLab           (10 seconds)"
 	@echo "make test         all tests, and all notebooks run           (up to 20 minutes)"
 	@echo "make test-newest  the same with the newest packages          (up to 30 minutes)"
+	@echo "make gate         each exercise's check, with many seeds     (10 minutes)"
 	@echo "make notebooks    run the chapters, make the exercises       (up to 20 minutes)"
 	@echo "make gpu-check    the tests that need a GPU, on the GPU      (2 minutes)"
 	@echo "make attack-table hostile submissions, here and in nbgrader  (10 minutes)"
@@ -66,9 +67,14 @@ run-tests:
 	@echo "2/4 Imports between the parts (seconds)"
 	@$(BIN)/lint-imports
 	@echo "3/4 Tests of the package (minutes)"
-	@$(ALONE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests
+	@$(ALONE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal tests
 	@echo "4/4 All chapters and solutions, every cell run (minutes)"
 	@$(ALONE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=300 chapters solutions
+
+# Rounding at a threshold shows with one seed of fifty.
+gate: setup
+	@echo "Trying every solution with 60 secret seeds, and every wrong idea with 20 (10 minutes)"
+	@$(ALONE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --seeds 60 tests/checks/test_gate.py
 
 notebooks: setup
 	@echo "Running the chapters and making the exercises (up to 20 minutes)"

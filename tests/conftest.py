@@ -28,8 +28,9 @@ DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """One more option, for `make gpu-check`."""
+    """Options for `make gpu-check` and `make gate`."""
     parser.addoption("--table", action="store_true", help="end with a table: a row a file, passed, failed, seconds")
+    parser.addoption("--seeds", type=int, default=20, help="seeds a solution is tried with; a third for wrong ideas")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

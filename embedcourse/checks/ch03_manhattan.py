@@ -179,7 +179,8 @@ def draw_with_zeros(g: Generator) -> tuple[Tensor, Tensor]:
 
 def table_by_loop(x: Tensor, y: Tensor) -> Tensor:
     """Row by row, number by number."""
-    rows = [[sum(abs(p - q) for p, q in zip(a, b, strict=True)) for b in y.tolist()] for a in x.tolist()]
+    points, others = x.tolist(), y.tolist()
+    rows = [[sum(abs(p - q) for p, q in zip(a, b, strict=True)) for b in others] for a in points]
     return torch.tensor(rows, dtype=x.dtype)
 
 

@@ -1,5 +1,6 @@
 """Checks of chapter 4: all distances, their link to the squared error, a safe fast formula, scaling, and contrast."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -50,12 +51,9 @@ def draw_negative(g: Generator) -> Pair:
 
 
 def distances_by_loop(x: Tensor, y: Tensor) -> Tensor:
-    """Pair by pair, coordinate by coordinate."""
-    rows = [
-        [sum((a - b) ** 2 for a, b in zip(p, q, strict=True)) ** 0.5 for q in y.double().tolist()]
-        for p in x.double().tolist()
-    ]
-    return torch.tensor(rows, dtype=x.dtype)
+    """Pair by pair, as Python itself defines the distance of two points."""
+    points, others = x.double().tolist(), y.double().tolist()
+    return torch.tensor([[math.dist(p, q) for q in others] for p in points], dtype=x.dtype)
 
 
 def differences(x: Tensor, y: Tensor) -> Tensor:

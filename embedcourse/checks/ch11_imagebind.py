@@ -409,7 +409,7 @@ EMERGENT = Task(
         Regime("nothing agrees", draw_no_agreement),
         Regime("vectors of length one", lambda g: draw_retrieval(g, lengths=(1.0, 1.0))),
         Regime("double precision", lambda g: draw_retrieval(g, dtype=torch.float64)),
-        Regime("64 dimensions", lambda g: draw_retrieval(g, 60, 80, 64, noise=1.5)),
+        Regime("64 dimensions", lambda g: draw_retrieval(g, 20, 24, 64, noise=1.5)),
     ),
     oracle=agreement_by_loop,
     misconceptions=(

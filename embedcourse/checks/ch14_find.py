@@ -53,18 +53,18 @@ def draw_small_masks(g: Generator) -> tuple[Tensor, Tensor, Size, float]:
 
 def masks_by_loop(queries: Tensor, features: Tensor, size: Size, threshold: float) -> Tensor:
     """Cell by cell a sum of products, pixel by pixel the weighted mean of four cells, its sigmoid, a comparison."""
-    answer = torch.zeros(len(queries), *size, dtype=torch.bool)
     (h, w), columns = features.shape[1:], features.double().permute(1, 2, 0).tolist()
     downwards, sideways = ([between(i, k, n) for i in range(n)] for k, n in zip((h, w), size, strict=True))
-    for i, query in enumerate(queries.double().tolist()):
+    answer = []
+    for query in queries.double().tolist():
         cells = [[sum(a * b for a, b in zip(query, column, strict=True)) for column in row] for row in columns]
-        for y, (top, bottom, down) in enumerate(downwards):
-            for x, (left, right, across) in enumerate(sideways):
+        for top, bottom, down in downwards:
+            for left, right, across in sideways:
                 above = (1 - across) * cells[top][left] + across * cells[top][right]
                 below = (1 - across) * cells[bottom][left] + across * cells[bottom][right]
                 logit = (1 - down) * above + down * below
-                answer[i, y, x] = 1 / (1 + math.exp(-logit)) > threshold
-    return answer
+                answer.append(1 / (1 + math.exp(-logit)) > threshold)
+    return torch.tensor(answer).reshape(len(queries), *size)
 
 
 def between(pixel: int, cells: int, pixels: int) -> tuple[int, int, float]:

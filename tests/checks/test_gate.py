@@ -2,7 +2,7 @@
 
 import ast
 import signal
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -10,18 +10,17 @@ import pytest
 
 from embedcourse import course
 from embedcourse.checks import all_tasks, chapter_tasks
-from embedcourse.checks.judge import examine
+from embedcourse.checks.answer import Answer
+from embedcourse.checks.judge import Exam, Verdict, exam_of, examine, judge
 from embedcourse.checks.registry import modules
-from embedcourse.checks.task import Task
+from embedcourse.checks.task import Misconception, Task
 
 from .mutants import mutants
 from .notebooks import definitions, function_named, run
 
-SEEDS = range(20)
-MANY_SEEDS = range(60)  # rounding at a threshold shows in one seed of fifty
 CHAPTER_OF = {task.id: chapter for chapter in modules() for task in chapter_tasks(chapter)}
-IDEAS = [pytest.param(t, m, id=f"{t.id}-{m.name}") for t in all_tasks() for m in t.misconceptions]
-each_task = pytest.mark.parametrize("task", all_tasks(), ids=lambda task: task.id)
+#: A task's tests follow each other, so that its exams are drawn once for all of them.
+each_task = pytest.mark.parametrize("task", all_tasks(), ids=lambda task: task.id, scope="module")
 
 #: Mutants that answer as the solution does on every input that a learner's function may meet, each with the reason.
 EQUIVALENT: dict[str, dict[str, str]] = {}
@@ -37,32 +36,49 @@ def test_the_stub_is_refused_as_unwritten(task: Task) -> None:
     assert examine(task, function, seed=0).kind == "unwritten"
 
 
+@pytest.fixture(scope="module")
+def seeds(request: pytest.FixtureRequest) -> range:
+    """As many as --seeds says: few in every test run, many where a check has changed."""
+    return range(request.config.getoption("--seeds"))
+
+
 @each_task
-def test_the_solution_passes_whatever_the_seed(task: Task) -> None:
+def test_the_solution_passes_whatever_the_seed(task: Task, seeds: range, as_a_user: None) -> None:
     function = run(definitions(notebook("solutions", task)))[task.function]
-    unhurried = replace(task, at_size=None)
-    verdicts = [examine(unhurried, function, seed) for seed in MANY_SEEDS] + [examine(task, function, seed=0)]
+    verdicts = [unhurried(task, function, seed) for seed in seeds] + [examine(task, function, seed=0)]
     assert [v.message for v in verdicts if not v.passed] == []
+
+
+def unhurried(task: Task, function: Callable, seed: int) -> Verdict:
+    """The verdict without the large input, on which an oracle is slow on purpose."""
+    exam = exam_of(task, seed)
+    return judge(exam, exam.ask_all(function))
 
 
 @each_task
 def test_the_oracle_passes_and_none_is_no_answer(task: Task) -> None:
-    unhurried = replace(task, at_size=None)  # an oracle is slow on purpose
-    assert examine(unhurried, task.oracle, seed=1).passed
-    assert not examine(unhurried, lambda *_: None, seed=1).passed
-
-
-@pytest.mark.parametrize(("task", "idea"), IDEAS)
-def test_a_wrong_idea_is_refused_and_named_whatever_the_seed(task: Task, idea) -> None:
-    for seed in SEEDS:
-        verdict = examine(task, idea.wrong, seed)
-        assert not verdict.passed, f"seed {seed}: accepted"
-        assert verdict.misconception == idea.name, f"seed {seed}: taken for {verdict.misconception}"
-        assert verdict.message.startswith(idea.says)
+    assert unhurried(task, task.oracle, seed=1).passed
+    assert not unhurried(task, lambda *_: None, seed=1).passed
 
 
 @each_task
-def test_mutants_of_the_solution_are_refused(task: Task) -> None:
+def test_a_wrong_idea_is_refused_and_named_whatever_the_seed(task: Task, seeds: range, as_a_user: None) -> None:
+    exams = (exam_of(task, seed) for seed in seeds[: -(-len(seeds) // 3)])
+    seen = {(idea.name, taken_for(exam, idea, answers)) for exam in exams for idea, answers, _ in exam.wrong}
+    assert seen == {(idea.name, idea.name) for idea in task.misconceptions}
+
+
+def taken_for(exam: Exam, idea: Misconception, answers: list[Answer]) -> str | None:
+    """The wrong idea that is named when somebody answers as one would who has `idea`."""
+    verdict = judge(exam, answers)
+    if verdict.passed:
+        return f"accepted with seed {exam.seed}"
+    right = verdict.misconception == idea.name and verdict.message.startswith(idea.says)
+    return idea.name if right else f"{verdict.misconception}, with seed {exam.seed}"
+
+
+@each_task
+def test_mutants_of_the_solution_are_refused(task: Task, as_a_user: None) -> None:
     module = definitions(notebook("solutions", task))
     function = function_named(module, task.function)
     survivors = [name for name, mutant in mutants(function) if survives(task, module, function, mutant)]
