@@ -46,16 +46,16 @@ def test_both_plan_for_arrangements_that_were_never_met():
     assert all(is_held_out(example.state) for task in ("plan", "question") for example in examples[task])
     assert not learned_from & {example.state.canonical() for example in examples["plan"]}
     assert min(len(parse_plan(example.answer)) for example in examples["plan"]) == 2
-    model, plans = load_palm_e(), examples["plan"][:100]
-    for sense, least in ((None, 98), ("picture", 95)):
+    model, plans = load_palm_e(), examples["plan"][:50]
+    for sense, least in ((None, 49), ("picture", 48)):
         right = [example.is_solved_by(said) for example, said in zip(plans, answers(model, plans, sense), strict=True)]
         assert sum(right) >= least
 
 
 def test_a_model_that_looks_again_before_every_move_knows_when_it_is_done():
-    plans = measured_examples()["plan"][:100]
+    plans = measured_examples()["plan"][:50]
     states, goals = [example.state for example in plans], [example.goal for example in plans]
-    for sense, least in ((None, 98), ("picture", 95)):
+    for sense, least in ((None, 49), ("picture", 48)):
         runs = closed_loop(decider(load_palm_e(), sense), states, goals)
         assert sum(goal.holds(run[-1]) for goal, run in zip(goals, runs, strict=True)) >= least
 

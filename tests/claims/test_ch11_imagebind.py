@@ -5,11 +5,9 @@ import torch
 
 from embedcourse.checkpoints import load_hub
 from embedcourse.claims.ch11_imagebind import (
-    CLAIMS,
     Perceived,
     agreement,
     bind,
-    measure,
 )
 from embedcourse.models.imagebind import ImageBind
 from embedcourse.world import sample
@@ -41,9 +39,8 @@ def test_binding_is_decided_by_its_seed():
     assert not any(torch.equal(first[name], other[name]) for name in learned)
 
 
-def test_a_short_run_measures_every_claim():
-    measured = measure(0, shorter=40)
-    assert {claim.key for claim in CLAIMS} <= measured.keys()
+def test_a_short_run_measures_shares(short_run):
+    measured = dict(short_run("imagebind"))
     assert all(0 <= number <= 1 for number in measured.values())
     pairs = [key for key in measured if key.endswith(": emergent")]
     assert len(pairs) == 20  # five senses beside pictures, each to the four others: all share a factor
