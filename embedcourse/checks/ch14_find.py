@@ -395,6 +395,14 @@ CONDITIONAL_MASK = Task(
             "nothing is 0/0. The whole diagonal is True.",
         ),
         Misconception(
+            "diagonal forgotten",
+            seen_by(
+                lambda same, row, column, row_there, there: same & column & there, lambda prompt, there: prompt & there
+            ),
+            "Queries and empty places do not see themselves: they are in no column that given opens, and their rows "
+            "can be empty. A softmax over nothing is 0/0. Set the whole diagonal to True.",
+        ),
+        Misconception(
             "prompts blind to themselves",
             seen_by(lambda same, row, column, row_there, there: same & column & there, lambda prompt, there: ~prompt),
             "The prompts do not see themselves: a single prompt would have nothing to look at, and its row would be "
@@ -711,6 +719,15 @@ def places_shift(words: Tensor, entities: Entities, regions: Tensor) -> Tensor:
     return words
 
 
+def as_listed(words: Tensor, entities: Entities, regions: Tensor) -> Tensor:
+    """From left to right, in whatever order the entities come."""
+    parts, at = [], 0
+    for (start, stop), region in zip(entities, regions, strict=True):
+        parts += [words[at:start], region[None]]
+        at = stop
+    return torch.cat([*parts, words[at:]])
+
+
 def at_the_end(words: Tensor, entities: Entities, regions: Tensor) -> Tensor:
     """The sentence without its entities, and the regions behind it."""
     return torch.cat([put(lambda own, region: [])(words, entities, regions), regions])
@@ -803,6 +820,12 @@ INTERLEAVE = Task(
             "The entities are replaced one after another, and the sentence has become shorter when the next one comes: "
             "start and stop count words of the sentence as it was. Collect the pieces instead, or go from right to "
             "left.",
+        ),
+        Misconception(
+            "as listed",
+            as_listed,
+            "The entities are taken in the order of their list, as if that ran from left to right. Where it does not, "
+            "words come twice or not at all. Sort by start, and keep each region with its entity.",
         ),
         Misconception(
             "reading order",

@@ -100,7 +100,7 @@ def judge(exam: Exam, answers: list[Answer]) -> Verdict:
         return Verdict(task.id, task.points, "passed", task.why)
     first = min((i for i, f in enumerate(faults) if f), key=lambda i: ORDER.index(faults[i].kind))
     name, words = None, lead(faults[first])
-    idea = recognise(exam, answers, faults)
+    idea = None if faults[first].kind == "unwritten" else recognise(exam, answers, faults)  # which asks every idea
     if idea is not None:
         misconception, first = idea
         name, words = misconception.name, misconception.says
