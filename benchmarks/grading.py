@@ -208,8 +208,8 @@ def main() -> None:
             place.mkdir()
             results[kind] = measure(place)
             print(f"{kind}: {results[kind]['seconds_a_submission']} s a submission", file=sys.stderr, flush=True)
-    machine = {"platform": platform.platform(), "processor": platform.processor() or platform.machine()}
-    machine |= {"cpu_cores": os.cpu_count(), "python": platform.python_version()}
+    machine = {"processor": platform.processor() or platform.machine(), "cpu_cores": os.cpu_count()}
+    machine["python"] = platform.python_version()
     versions = {name: version(name) for name in ("torch", "nbgrader")}
     RESULTS.write_text(json.dumps({**machine, **versions, **results}, indent=1) + "\n")
     table = Table("class", "submissions", "seconds each", "MB, first third", "MB, largest", "left behind")

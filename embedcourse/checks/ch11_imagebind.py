@@ -7,19 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from embedcourse.checks.draw import draw_int, draw_number
 from embedcourse.checks.task import Misconception, Regime, Task
 
 __all__ = ["TASKS"]
-
-
-def draw_int(g: Generator, low: int, high: int) -> int:
-    """A whole number from low to high, both included."""
-    return int(torch.randint(low, high + 1, (), generator=g))
-
-
-def draw_number(g: Generator, low: float, high: float) -> float:
-    """A number between two others."""
-    return low + (high - low) * float(torch.rand((), generator=g, dtype=torch.float64))
 
 
 def with_lengths(g: Generator, z: Tensor, lengths: tuple[float, float]) -> Tensor:

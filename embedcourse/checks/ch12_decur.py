@@ -6,16 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from embedcourse.checks.draw import draw_int
 from embedcourse.checks.task import Misconception, Regime, Task
 
 __all__ = ["TASKS"]
 
 EPS = 1e-5
-
-
-def draw_int(g: Generator, low: int, high: int) -> int:
-    """A whole number from low to high, both included."""
-    return int(torch.randint(low, high + 1, (), generator=g))
 
 
 def uniform(g: Generator, low: float, high: float) -> float:

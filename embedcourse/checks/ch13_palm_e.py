@@ -6,14 +6,10 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from embedcourse.checks.draw import draw_int
 from embedcourse.checks.task import Misconception, Regime, Task
 
 __all__ = ["TASKS"]
-
-
-def draw_int(g: Generator, low: int, high: int) -> int:
-    """A whole number from low to high, both included."""
-    return int(torch.randint(low, high + 1, (), generator=g))
 
 
 def shuffled(g: Generator, things: Sequence) -> list:

@@ -9,22 +9,13 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from embedcourse.checks.compare import ShareRight
+from embedcourse.checks.draw import draw_int, draw_number
 from embedcourse.checks.task import AtSize, Misconception, Regime, Task
 from embedcourse.distances import GaussianReference
 
 __all__ = ["TASKS"]
 
 MEASURES = ["euclidean", "manhattan", "cosine", "mahalanobis"]
-
-
-def draw_int(g: Generator, low: int, high: int) -> int:
-    """A whole number from low to high, both included."""
-    return int(torch.randint(low, high + 1, (), generator=g))
-
-
-def draw_number(g: Generator, low: float, high: float) -> float:
-    """A number between two others."""
-    return low + (high - low) * float(torch.rand((), generator=g, dtype=torch.float64))
 
 
 def normal(g: Generator, *shape: int) -> Tensor:
