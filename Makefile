@@ -12,8 +12,8 @@ BIN := $(VENV)/bin
 help:
 	@echo "make setup        install everything into $(VENV)             (3 minutes after the download, once)"
 	@echo "make lab          open the notebooks in JupyterLab           (10 seconds)"
-	@echo "make test         all tests, and all notebooks run           (up to 20 minutes)"
-	@echo "make test-newest  the same with the newest packages          (up to 30 minutes)"
+	@echo "make test         all tests, and all notebooks run           (up to 35 minutes)"
+	@echo "make test-newest  the same with the newest packages          (up to 45 minutes)"
 	@echo "make gate         each exercise's check, with many seeds     (10 minutes)"
 	@echo "make notebooks    run the chapters, make the exercises       (up to 20 minutes)"
 	@echo "make gpu-check    the tests that need a GPU, on the GPU      (2 minutes)"

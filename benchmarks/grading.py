@@ -1,6 +1,6 @@
 """Seconds a submission and memory of `embedcourse grade`, beside nbgrader's plain autograde of the same exercise.
 
-Run as `python -m benchmarks.grading` on an idle computer (half an hour on two CPU cores; needs the extras classroom and
+Run as `python -m benchmarks.grading` on an idle computer (six minutes on two CPU cores; needs the extras classroom and
 grading). Chapter 2, three times: a class of honest solutions, some of them by nbgrader, and a class of which one in
 twenty is hostile. Seconds are those of the whole command by the clock, a submission's share of it; nbgrader runs every
 cell of a notebook, the grader here what its tasks depend on. Writes benchmarks/results/grading.json.

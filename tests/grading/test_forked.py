@@ -244,6 +244,7 @@ tell("lived")
 def test_the_box_counts_what_it_uses_and_not_what_the_zygote_used():
     program = f"""
 tell(time.process_time())
+line.recv(1)
 held = bytearray(b"x") * {50 * MB}
 until = time.process_time() + 0.2
 while time.process_time() < until:
@@ -254,6 +255,7 @@ time.sleep(20)
     with box(program) as running:
         assert heard(running) < 0.2
         before = running.usage()
+        running.line.send(b"x")
         running.receive(10)
         after = running.usage()
     assert 45 * MB < after.memory - before.memory < 60 * MB
