@@ -13,8 +13,8 @@ help:
 	@echo "make setup        install everything into $(VENV)             (3 minutes after the download, once)"
 	@echo "make lab          open the notebooks in JupyterLab           (10 seconds)"
 	@echo "make test         all tests, and all notebooks run           (up to 35 minutes)"
-	@echo "make test-newest  the same with the newest packages          (up to 45 minutes)"
-	@echo "make gate         each exercise's check, with many seeds     (10 minutes)"
+	@echo "make test-newest  the same with the newest packages          (longer than that)"
+	@echo "make gate         each exercise's check, with many seeds     (minutes)"
 	@echo "make notebooks    run the chapters, make the exercises       (up to 20 minutes)"
 	@echo "make gpu-check    the tests that need a GPU, on the GPU      (2 minutes)"
 	@echo "make attack-table hostile submissions, here and in nbgrader  (10 minutes)"
@@ -73,7 +73,7 @@ run-tests:
 
 # Rounding at a threshold shows with one seed of fifty.
 gate: setup
-	@echo "Trying every solution with 60 secret seeds, and every wrong idea with 20 (10 minutes)"
+	@echo "Trying every solution with 60 secret seeds, and every wrong idea with 20 (minutes)"
 	@$(ALONE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --seeds 60 tests/checks/test_gate.py
 
 notebooks: setup

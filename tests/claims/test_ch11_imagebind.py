@@ -1,14 +1,10 @@
-"""Chapter 11's claims: agreement by hand, binding follows its seed, and a short run measures all."""
+"""Chapter 11's claims: agreement by hand, binding follows its seed, and what a short run measures."""
 
 import pytest
 import torch
 
 from embedcourse.checkpoints import load_hub
-from embedcourse.claims.ch11_imagebind import (
-    Perceived,
-    agreement,
-    bind,
-)
+from embedcourse.claims.ch11_imagebind import Perceived, agreement, bind
 from embedcourse.models.imagebind import ImageBind
 from embedcourse.world import sample
 

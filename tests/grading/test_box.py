@@ -148,8 +148,7 @@ def test_memory_of_its_own_is_limited():
     assert told(f"tell(tried(bytearray, {300 * MB}))", Limits(memory=200 * MB)) == "MemoryError"
 
 
-def test_shared_memory_is_limited_from_outside():
-    program = f"""
+TAKES_SHARED_MEMORY = f"""
 import mmap
 tell("begun")
 shared = mmap.mmap(-1, {150 * MB})
@@ -157,7 +156,10 @@ for i in range(0, len(shared), 4096):
     shared[i] = 1
 time.sleep(20)
 """
-    assert lost(program, Limits(memory=60 * MB), seconds=10) == ("memory", pytest.approx(1, abs=3), True)
+
+
+def test_shared_memory_is_limited_from_outside():
+    assert lost(TAKES_SHARED_MEMORY, Limits(memory=60 * MB), seconds=10) == ("memory", pytest.approx(1, abs=3), True)
 
 
 def test_memory_is_counted_over_all_processes():

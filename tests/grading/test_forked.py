@@ -17,6 +17,7 @@ from embedcourse.grading.forked import ForkedBox, Zygotes, open_box
 from . import boxed
 from .boxed import box, gone, heard, needs_box, processes, told
 from .test_box import (  # noqa: F401  all that a box promises
+    TAKES_SHARED_MEMORY,
     test_a_box_that_does_not_listen_is_given_up,
     test_a_loop_that_ignores_signals_is_ended_in_time,
     test_a_message_that_is_too_long_is_not_read,
@@ -190,15 +191,7 @@ tell([held, tried(bytearray, {300 * MB})])
 
 
 def test_shared_memory_is_limited_from_outside():
-    program = f"""
-import mmap
-tell("begun")
-shared = mmap.mmap(-1, {150 * MB})
-for i in range(0, len(shared), 4096):
-    shared[i] = 1
-time.sleep(20)
-"""
-    assert lost_with(program, 60 * MB) == "memory"
+    assert lost_with(TAKES_SHARED_MEMORY, 60 * MB) == "memory"
 
 
 def test_memory_is_counted_over_all_processes():
